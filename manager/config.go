@@ -20,8 +20,8 @@ type Config struct {
 	OrphanGrace time.Duration // the longest lease; also how long an ended log is kept
 	IDMemory    time.Duration // how long ended and cancelled ids are remembered
 
-	GenerationTimeout   time.Duration // from the first stream slot on
-	UpstreamIdleTimeout time.Duration // between two signs of life of the upstream
+	GenerationTimeout   time.Duration // from the first stream slot on; above 0
+	UpstreamIdleTimeout time.Duration // between two signs of life of the upstream; above 0
 
 	MaxGenerationBytes int64 // one log, encoded
 	MaxLogBytes        int64 // all logs together; over it no generation starts

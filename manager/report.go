@@ -6,14 +6,20 @@ import (
 	"github.com/sauron-stream/sauron/manager/event"
 )
 
-// Outcome says how a generation or an attempt ended, as metrics and logs name it.
+// Outcome says how a request, a generation or an upstream attempt ended, as
+// metrics and logs name it.
 type Outcome string
 
-// The outcomes of a generation.
+// The outcomes. A generation and an attempt end Completed, Failed or Stopped.
 const (
-	Completed Outcome = "completed" // the answer is whole
-	Failed    Outcome = "failed"
-	Stopped   Outcome = "stopped" // nobody was left, or the service ended
+	Completed    Outcome = "completed"    // the answer is whole
+	Cancelled    Outcome = "cancelled"    // by Cancel
+	Disconnected Outcome = "disconnected" // the client went away
+	Deadline     Outcome = "deadline"     // the caller's own
+	Slow         Outcome = "slow"         // the caller took nothing for too long
+	Failed       Outcome = "failed"
+	Refused      Outcome = "refused" // before headers
+	Stopped      Outcome = "stopped" // nobody was left, or the service ended
 )
 
 // A Report is what is known of a generation when it has ended.
@@ -27,8 +33,8 @@ type Report struct {
 	Events       int64 // entries of the log
 	Bytes        int64 // of the log, encoded
 	Requests     int   // request ids that were ever attached
+	Attempts     int   // upstream streams that were opened
 	Usage        *event.Usage
-	// Stages holds the time spent in each stage that was entered; repeated
-	// attempts add up.
-	Stages map[event.Stage]time.Duration
+	Stages       [event.StageEnded]time.Duration // time spent, by stage; attempts add up
+	Reached      event.Stage                     // the last stage that was entered
 }

@@ -1,21 +1,201 @@
+// Package server is Sauron's gRPC face: the service, its codec, validation, errors,
+// interceptors, health, reflection and drain, and the admin HTTP listener.
+//
+// # Concurrency
+//
+// Each Generate stream is served by its handler's goroutine alone, which reads its
+// subscription and calls SendMsg; a delivery's credit keeps SendMsg from blocking.
+// Log entries are encoded once, by the generation's goroutine, and given to gRPC as
+// they are: they are immutable from then on.
 package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
+	"github.com/sauron-stream/sauron/manager"
 )
 
-// A Server serves gRPC and the admin HTTP listener.
-type Server struct{}
+const (
+	maxStreamsPerConnection = 16 << 10 // a mesh's sidecar puts thousands on one
+	connectionTimeout       = 10 * time.Second
+	gracefulStopTimeout     = 5 * time.Second
+)
 
-// New listens on both addresses.
-func New(cfg Config) (*Server, error) { return &Server{}, nil }
+// A Server serves gRPC and the admin HTTP listener. Use New, then Run once.
+type Server struct {
+	cfg      Config
+	listener net.Listener
+	admin    net.Listener // nil: none
+	manager  *manager.Manager
+	grpc     *grpc.Server
+	http     *http.Server
+	health   *health.Server
+	ready    atomic.Bool
+}
+
+// New listens on both addresses and serves nothing yet.
+func New(cfg Config) (*Server, error) {
+	var lc net.ListenConfig
+	ctx := context.Background() //nolint:forbidigo // listening on a TCP address does not block
+	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("gRPC listener: %w", err)
+	}
+	var admin net.Listener
+	if cfg.AdminListen != "" {
+		if admin, err = lc.Listen(ctx, "tcp", cfg.AdminListen); err != nil {
+			return nil, errors.Join(fmt.Errorf("admin listener: %w", err), listener.Close())
+		}
+	}
+	return newServer(cfg, listener, admin), nil
+}
+
+// newServer builds a Server on listeners.
+func newServer(cfg Config, listener, admin net.Listener) *Server {
+	s := &Server{cfg: cfg, listener: listener, admin: admin, health: health.NewServer()}
+	m := newMetrics(cfg.Version, func() manager.Stats { return s.manager.Stats() })
+
+	managed := cfg.Manager
+	managed.Encode = encode
+	managed.OnGeneration = func(r manager.Report) {
+		m.generation(r)
+		logGeneration(cfg.Log, r)
+	}
+	managed.OnAttempt = func(upstream string, outcome manager.Outcome) {
+		m.upstreams.WithLabelValues(upstream, string(outcome)).Inc()
+	}
+	s.manager = manager.New(managed)
+
+	s.grpc = grpc.NewServer(append(interceptors(cfg.Log, m),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.WaitForHandlers(true),
+		grpc.MaxRecvMsgSize(cfg.MaxRequestBytes),
+		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
+		grpc.ConnectionTimeout(connectionTimeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: cfg.KeepaliveTime, Timeout: cfg.KeepaliveTimeout, MaxConnectionAge: cfg.MaxConnectionAge,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime: cfg.KeepaliveMinInterval, PermitWithoutStream: true,
+		}),
+	)...)
+	sauronv1.RegisterGenerationServiceServer(s.grpc, &service{
+		manager:     s.manager,
+		routes:      cfg.Routes,
+		metrics:     m,
+		orphanGrace: cfg.Manager.OrphanGrace,
+		slow:        cfg.SlowConsumerTimeout,
+	})
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	s.health.SetServingStatus(sauronv1.GenerationService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	reflection.Register(s.grpc)
+	m.grpc.InitializeMetrics(s.grpc)
+	s.http = newAdmin(m.registry, &s.ready, cfg.AdminPprof)
+	return s
+}
 
 // Addr returns the gRPC listener's address.
-func (s *Server) Addr() net.Addr { return nil }
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// AdminAddr returns the admin listener's address, or nil.
-func (s *Server) AdminAddr() net.Addr { return nil }
+// AdminAddr returns the admin listener's address, or nil if there is none.
+func (s *Server) AdminAddr() net.Addr {
+	if s.admin == nil {
+		return nil
+	}
+	return s.admin.Addr()
+}
 
-// Run serves until ctx ends, then drains. It returns early when now is closed.
-func (s *Server) Run(ctx context.Context, now <-chan struct{}) error { return nil }
+// Run serves until ctx ends, then drains and returns nil. Closing now at any time
+// ends everything at once instead. An error says that serving failed. It returns
+// after every goroutine that it started.
+func (s *Server) Run(ctx context.Context, now <-chan struct{}) error {
+	serving, ctx := errgroup.WithContext(ctx)
+	serving.Go(func() error { return s.grpc.Serve(s.listener) })
+	if s.admin != nil {
+		serving.Go(func() error {
+			if err := s.http.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	s.ready.Store(true)
+	select {
+	case <-ctx.Done():
+	case <-now:
+	}
+	s.stop(now)
+	return serving.Wait()
+}
+
+// stop ends the service in order:
+//
+//  1. health says NOT_SERVING and /readyz 503, so that balancers look elsewhere;
+//  2. after DrainDelay new generations are refused and orphans stopped, while
+//     Cancel and attaching to running ones still work;
+//  3. when nothing is left, or at DrainTimeout, what still runs ends as DRAINING;
+//  4. connections are closed gracefully, or after 5 s hard;
+//  5. the manager's goroutines are waited for, then the admin listener closes.
+//
+// Closing now cuts every wait short.
+func (s *Server) stop(now <-chan struct{}) {
+	s.ready.Store(false)
+	s.health.Shutdown()
+	s.cfg.Log.Info("draining", slog.Duration("delay", s.cfg.DrainDelay), slog.Duration("timeout", s.cfg.DrainTimeout))
+	wait(s.cfg.DrainDelay, now)
+
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout) //nolint:forbidigo // Run's context has ended
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.manager.Drain(ctx)
+	}()
+	select {
+	case <-drained:
+	case <-now:
+	}
+	cancel()
+	<-drained
+
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.grpc.GracefulStop()
+	}()
+	timer := time.NewTimer(gracefulStopTimeout)
+	defer timer.Stop()
+	select {
+	case <-stopped:
+	case <-timer.C:
+	case <-now:
+	}
+	s.grpc.Stop()
+	<-stopped
+	s.manager.Close()
+	_ = s.http.Close() // scrapes may be cut: nothing is left to say
+	s.cfg.Log.Info("stopped")
+}
+
+func wait(d time.Duration, now <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-now:
+	}
+}

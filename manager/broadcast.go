@@ -1,0 +1,90 @@
+package manager
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/sauron-stream/sauron/manager/event"
+)
+
+// A broadcast owns one generation: its context, its log, and who is attached.
+type broadcast struct {
+	// Set at creation, then read-only.
+	id       string
+	key      Key
+	route    string
+	leader   requestName
+	preparer Preparer
+	log      *log
+	ctx      context.Context // descends from the manager's; holds nothing of a caller's
+	cancel   context.CancelCauseFunc
+	moved    chan struct{} // holds a token when place may have changed; capacity 1
+
+	// Safe by themselves.
+	listeners atomic.Int32 // equals subs, for the writer
+	finishers atomic.Int32 // readers that were handed the end of a completed log
+	bytes     atomic.Int64 // of the log, as counted in Manager.logBytes
+
+	// Owned by the run goroutine.
+	limit    Upstream // known when prepared
+	yielded  bool     // the log holds something from the upstream
+	token    bool     // ... a token
+	written  int64    // bytes appended
+	attempts int      // upstream streams opened
+	usage    *event.Usage
+	reached  event.Stage
+	stage    event.Stage // being timed; 0: none
+	since    time.Time   // when it began
+	spent    [event.StageEnded]time.Duration
+
+	// Guarded by Manager.mu.
+	place       place
+	upstream    string // limit.Name and limit.MaxStreams, for the admission
+	maxStreams  int
+	requests    map[*request]struct{} // those with a stream or a hold here
+	joined      int                   // requests ever attached
+	subs        int
+	holds       int
+	orphanOrder uint64 // by when it became an orphan
+	dying       bool   // stopped; nobody may join
+	ended       bool   // the log is closed
+	keepable    bool   // ended, and whoever had a stream may read it again
+	joinTimer   *time.Timer
+}
+
+// orphanLocked reports whether b goes on for leases alone.
+func (b *broadcast) orphanLocked() bool {
+	return b.subs == 0 && !b.ended && !b.dying
+}
+
+// enter moves b to a stage of its life and logs it. Stages are logged once: what a
+// retry does again is not news.
+func (m *Manager) enter(b *broadcast, s event.Stage) {
+	b.clock(s)
+	if s > b.reached {
+		b.reached = s
+		m.append(b, event.Event{Kind: event.KindStage, Stage: s})
+	}
+}
+
+// clock books the time spent in the current stage and starts the next.
+func (b *broadcast) clock(next event.Stage) {
+	now := time.Now()
+	if b.stage != 0 {
+		b.spent[b.stage] += now.Sub(b.since)
+	}
+	b.stage, b.since = next, now
+}
+
+// append encodes e at the end of b's log. It is called by b's goroutine alone.
+func (m *Manager) append(b *broadcast, e event.Event) {
+	n := int64(b.log.append(e, m.cfg.Encode))
+	b.written += n
+	b.bytes.Add(n)
+	m.logBytes.Add(n)
+	m.appended.Add(1)
+	if b.listeners.Load() == 0 {
+		m.orphaned.Add(1)
+	}
+}

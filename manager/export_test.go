@@ -1,0 +1,30 @@
+package manager
+
+// Left is what a manager still holds, for tests that want nothing left.
+type Left struct {
+	Live, Joinable, Requests, Remembered, Subs    int
+	Queue, Preparing, Blocked, Backlog, Streaming int
+	LogBytes                                      int64
+}
+
+// Left returns what m holds.
+func (m *Manager) Left() Left {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Left{
+		Live: len(m.live), Joinable: len(m.joinable), Requests: len(m.requests),
+		Remembered: len(m.memory.entries), Subs: m.subs,
+		Queue: len(m.admission.queue), Preparing: m.admission.preparing, Blocked: len(m.admission.blocked),
+		Backlog: len(m.admission.backlog), Streaming: len(m.admission.streaming),
+		LogBytes: m.logBytes.Load(),
+	}
+}
+
+// MaxRemembered is the bound of the memory of ids.
+const MaxRemembered = maxRemembered
+
+// MaxDelta is the longest delta of one event.
+const MaxDelta = maxDelta
+
+// Pieces splits an event.
+var Pieces = pieces

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"google.golang.org/grpc/mem"
+)
+
+// What a stream may have in the transport. grpc-go blocks SendMsg once a stream
+// holds 64 KiB that are not written yet. A stream that stays below that never
+// blocks, so a Cancel, a drain or a slow consumer's end always gets through at once.
+// The largest entry of a log is below 50 KiB.
+const (
+	maxMessage   = 16 << 10 // one message, but for an entry that is larger
+	creditWindow = 12 << 10 // at this much unwritten the stream is parked
+	frameHeader  = 5        // what gRPC puts before a message
+)
+
+// credit counts what one stream has handed to the transport and the transport has
+// not yet written. One goroutine takes; the transport gives back.
+type credit struct {
+	held  atomic.Int64
+	given chan struct{} // holds a token when something came back; capacity 1
+}
+
+func newCredit() *credit { return &credit{given: make(chan struct{}, 1)} }
+
+// room returns how much may be handed over now, in bytes; 0: wait for given.
+func (c *credit) room() int {
+	held := c.held.Load()
+	if held >= creditWindow {
+		return 0
+	}
+	return maxMessage
+}
+
+// message returns data, a run of encoded entries, as what SendMsg takes.
+func (c *credit) message(data []byte) *message {
+	c.held.Add(int64(len(data) + frameHeader))
+	return &message{data: data, tail: tail[:0], credit: c}
+}
+
+// A message is a GenerateResponse that is encoded already.
+//
+// That the transport has written it is learned from its last buffer: it is empty, so
+// nothing is sent for it, and belongs to a pool, the message itself, to which
+// grpc/mem returns it when the whole message is done with. grpc/mem does so only for
+// buffers whose capacity is over 1 KiB.
+type message struct {
+	data   []byte
+	tail   []byte
+	credit *credit
+}
+
+// tail is the room of every message's last buffer. Nobody reads or writes it.
+var tail = make([]byte, 0, 2<<10)
+
+func (m *message) buffers() mem.BufferSlice {
+	return mem.BufferSlice{mem.SliceBuffer(m.data), mem.NewBuffer(&m.tail, m)}
+}
+
+// Get implements mem.BufferPool. It is never called: the pool only takes back.
+func (m *message) Get(length int) *[]byte {
+	b := make([]byte, length)
+	return &b
+}
+
+// Put implements mem.BufferPool: the transport has written the message.
+func (m *message) Put(*[]byte) {
+	m.credit.held.Add(-int64(len(m.data) + frameHeader))
+	select {
+	case m.credit.given <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
+	"github.com/sauron-stream/sauron/manager"
+	"github.com/sauron-stream/sauron/manager/fault"
+)
+
+// A delivery hands one subscription's events to one gRPC stream, from the handler's
+// goroutine. It never blocks in SendMsg: the stream's credit keeps it from the
+// transport's limit.
+type delivery struct {
+	sub     *manager.Subscription
+	stream  grpc.ServerStream
+	credit  *credit
+	metrics *metrics
+	joined  time.Time
+	slow    time.Duration // how long the client may take nothing
+
+	last       int64 // sequence handed over
+	events     int64
+	firstToken time.Duration // after joined; 0: none yet
+	usage      *manager.End
+}
+
+// run delivers until the stream ends. It returns how it ended and the handler's
+// result.
+func (d *delivery) run() (manager.Outcome, error) {
+	if err := d.stream.SendHeader(metadata.Pairs(
+		requestIDHeader, d.sub.RequestID(), generationIDHeader, d.sub.GenerationID())); err != nil {
+		return d.lost(err)
+	}
+	if err := d.private(&sauronv1.Event{Kind: &sauronv1.Event_Started{Started: &sauronv1.Started{
+		RequestId:     d.sub.RequestID(),
+		GenerationId:  d.sub.GenerationID(),
+		Participation: participations[d.sub.Participation()],
+	}}}); err != nil {
+		return d.lost(err)
+	}
+	for {
+		room := d.credit.room()
+		if room == 0 {
+			if ended, outcome, err := d.park(); ended {
+				return outcome, err
+			}
+			continue
+		}
+		batch := d.sub.Next(room)
+		if err := d.hand(batch); err != nil {
+			return d.lost(err)
+		}
+		if batch.End != nil {
+			return d.finish(batch.End)
+		}
+		if len(batch.Data) > 0 {
+			continue
+		}
+		select {
+		case <-d.sub.Wait():
+		case <-d.sub.Cancelled():
+		case <-d.stream.Context().Done():
+			return d.lost(nil)
+		}
+	}
+}
+
+// park waits until the transport has taken something. It reports whether the stream
+// ends instead.
+func (d *delivery) park() (ended bool, outcome manager.Outcome, err error) {
+	timer := time.NewTimer(d.slow)
+	defer timer.Stop()
+	select {
+	case <-d.credit.given:
+		return false, "", nil
+	case <-d.sub.Cancelled():
+		outcome, err = d.finish(d.sub.Next(0).End)
+	case <-d.stream.Context().Done():
+		outcome, err = d.lost(nil)
+	case <-timer.C:
+		outcome, err = manager.Slow, statusOf(fault.New(fault.SlowConsumer, nil), d.last)
+	}
+	return true, outcome, err
+}
+
+// hand gives a batch's events to the transport.
+func (d *delivery) hand(b manager.Batch) error {
+	if len(b.Data) == 0 {
+		return nil
+	}
+	if err := d.stream.SendMsg(d.credit.message(b.Data)); err != nil {
+		return err
+	}
+	d.last = b.Last
+	d.events += int64(b.Events)
+	d.metrics.delivered.Add(float64(b.Events))
+	if b.FirstToken {
+		d.firstToken = time.Since(d.joined)
+		d.metrics.tokenAfter(d.sub.Participation(), d.firstToken)
+	}
+	return nil
+}
+
+// private hands over one event that is this stream's alone.
+func (d *delivery) private(e *sauronv1.Event) error {
+	return d.stream.SendMsg(d.credit.message(appendEvent(nil, e)))
+}
+
+// finish ends the stream as its generation, or a Cancel, has decided.
+func (d *delivery) finish(end *manager.End) (manager.Outcome, error) {
+	switch end.Outcome {
+	case manager.Cancelled:
+		err := d.private(&sauronv1.Event{Kind: &sauronv1.Event_Finished{
+			Finished: &sauronv1.Finished{Outcome: sauronv1.Outcome_OUTCOME_CANCELLED},
+		}})
+		return manager.Cancelled, err
+	case manager.Completed:
+		d.usage = end
+		return manager.Completed, nil
+	default:
+		return end.Outcome, statusOf(end.Err, d.last)
+	}
+}
+
+// lost ends a stream that the client, or its connection, has ended.
+func (d *delivery) lost(err error) (manager.Outcome, error) {
+	ctx := d.stream.Context()
+	if ctx.Err() != nil {
+		err = status.FromContextError(ctx.Err()).Err()
+	}
+	if ownDeadline(ctx) {
+		return manager.Deadline, err
+	}
+	return manager.Disconnected, err
+}
+
+// attributes returns what the log's line of this stream says besides its end.
+func (d *delivery) attributes() []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("request_id", d.sub.RequestID()),
+		slog.String("generation_id", d.sub.GenerationID()),
+		slog.String("participation", string(d.sub.Participation())),
+		slog.Int64("events", d.events),
+	}
+	if d.firstToken > 0 {
+		attrs = append(attrs, slog.Duration("first_token", d.firstToken))
+	}
+	if d.usage != nil && d.usage.Usage != nil {
+		attrs = append(attrs, slog.Int64("completion_tokens", d.usage.Usage.Completion))
+	}
+	return attrs
+}
+
+var participations = map[manager.Participation]sauronv1.Participation{
+	manager.Leader:   sauronv1.Participation_PARTICIPATION_LEADER,
+	manager.Follower: sauronv1.Participation_PARTICIPATION_FOLLOWER,
+	manager.Replay:   sauronv1.Participation_PARTICIPATION_REPLAY,
+}

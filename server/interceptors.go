@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
+	"github.com/sauron-stream/sauron/manager"
+)
+
+// interceptors returns what every call passes, outermost first: counting, one log
+// line at its end, recovery of panics at the edge, validation.
+func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
+	lines := []logging.Option{
+		logging.WithLogOnEvents(logging.FinishCall),
+		logging.WithDisableLoggingFields("protocol", "grpc.component", "grpc.method_type"),
+	}
+	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
+		// What was thrown may hold anything, so the log gets where, not what.
+		log.LogAttrs(ctx, slog.LevelError, "panic in a handler", slog.String("stack", string(debug.Stack())))
+		return status.Error(codes.Internal, "internal error")
+	})
+	v := validator{m}
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(
+			m.grpc.UnaryServerInterceptor(),
+			logging.UnaryServerInterceptor(lineLogger(log), lines...),
+			recovery.UnaryServerInterceptor(recovered),
+			v.unary,
+		),
+		grpc.ChainStreamInterceptor(
+			m.grpc.StreamServerInterceptor(),
+			logging.StreamServerInterceptor(lineLogger(log), lines...),
+			recovery.StreamServerInterceptor(recovered),
+			v.stream,
+		),
+	}
+}
+
+// lineLogger writes the middleware's lines by log.
+func lineLogger(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
+		attrs := make([]slog.Attr, 0, len(fields)/2)
+		for i := 0; i+1 < len(fields); i += 2 {
+			if key, ok := fields[i].(string); ok {
+				attrs = append(attrs, slog.Any(key, fields[i+1]))
+			}
+		}
+		log.LogAttrs(ctx, slog.Level(level), msg, attrs...) //nolint:sloglint // the middleware's own two messages
+	})
+}
+
+// logRequest adds to the line that is written when the call of ctx ends.
+func logRequest(ctx context.Context, attrs ...slog.Attr) {
+	fields := make(logging.Fields, 0, 2*len(attrs))
+	for _, a := range attrs {
+		fields = append(fields, a.Key, a.Value.Any())
+	}
+	logging.AddFields(ctx, fields)
+}
+
+// validator refuses requests that break the contract before a handler sees them. It
+// takes the middleware's shape and not its validator interceptor: that one calls
+// methods of the messages, which generated ones don't have, and protovalidate would
+// put its annotations into the contract that every client generates from.
+type validator struct{ metrics *metrics }
+
+func (v validator) unary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if cancel, ok := req.(*sauronv1.CancelRequest); ok {
+		if err := validateCancel(cancel); err != nil {
+			return nil, err
+		}
+	}
+	return next(ctx, req)
+}
+
+func (v validator) stream(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	return next(srv, &validatedStream{ServerStream: s, metrics: v.metrics})
+}
+
+type validatedStream struct {
+	grpc.ServerStream
+	metrics *metrics
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (s *validatedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	req, ok := m.(*sauronv1.GenerateRequest)
+	if !ok {
+		return nil
+	}
+	err := Validate(req)
+	if err != nil {
+		s.metrics.request(unknownRoute, noParticipation, manager.Refused)
+	}
+	return err
+}

@@ -1,0 +1,46 @@
+package server
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sauron-stream/sauron/manager"
+	"github.com/sauron-stream/sauron/manager/event"
+)
+
+// statsCollector shows the manager's state as one consistent snapshot per scrape.
+type statsCollector struct {
+	stats func() manager.Stats
+
+	generations, subscriptions, orphans, logBytes, appended, orphaned *prometheus.Desc
+}
+
+func newStatsCollector(stats func() manager.Stats) *statsCollector {
+	return &statsCollector{
+		stats:         stats,
+		generations:   prometheus.NewDesc("sauron_generations", "Generations that run, by stage.", []string{"stage"}, nil),
+		subscriptions: prometheus.NewDesc("sauron_subscriptions", "Open Generate streams.", nil, nil),
+		orphans:       prometheus.NewDesc("sauron_orphans", "Running generations that only leases keep.", nil, nil),
+		logBytes:      prometheus.NewDesc("sauron_log_bytes", "Bytes of all logs that are running or kept.", nil, nil),
+		appended:      prometheus.NewDesc("sauron_events_appended_total", "Events appended to logs.", nil, nil),
+		orphaned:      prometheus.NewDesc("sauron_events_orphaned_total", "Events appended while nobody listened.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for stage := event.StageQueued; stage < event.StageEnded; stage++ {
+		gauge(c.generations, float64(s.Generations[stage]), stage.String())
+	}
+	gauge(c.subscriptions, float64(s.Subscriptions))
+	gauge(c.orphans, float64(s.Orphans))
+	gauge(c.logBytes, float64(s.LogBytes))
+	ch <- prometheus.MustNewConstMetric(c.appended, prometheus.CounterValue, float64(s.Appended))
+	ch <- prometheus.MustNewConstMetric(c.orphaned, prometheus.CounterValue, float64(s.Orphaned))
+}
