@@ -30,7 +30,7 @@ type world struct {
 	unwind     time.Duration // from a stop to the end of the upstream request
 	upstream   manager.Upstream
 	preparing  func(generation int) error                                  // called in Prepare; nil: fine
-	streaming  func(generation, attempt int) iter.Seq2[event.Event, error] // nil: the default answer
+	streaming  func(generation, attempt int) iter.Seq2[event.Event, error] // nil, or what it returns is: the default answer
 
 	mu                    sync.Mutex
 	prepares, streams     int // begun
@@ -40,6 +40,7 @@ type world struct {
 	prepareEnded          []time.Duration
 	stoppedEarly          int
 	reports               []manager.Report
+	asked                 map[int]string // content by generation
 	attempts              map[manager.Outcome]int
 	start                 time.Time
 }
@@ -67,7 +68,7 @@ func bubble(t *testing.T, set func(*world), f func(*testing.T, *world)) {
 func newWorld(t *testing.T, set func(*world)) *world {
 	w := &world{
 		t: t, cfg: defaults, tokens: 10, firstToken: time.Second, interToken: 100 * time.Millisecond,
-		upstream: manager.Upstream{Name: "fake"}, attempts: map[manager.Outcome]int{}, start: time.Now(),
+		upstream: manager.Upstream{Name: "fake"}, attempts: map[manager.Outcome]int{}, asked: map[int]string{}, start: time.Now(),
 	}
 	if set != nil {
 		set(w)
@@ -119,8 +120,16 @@ func (w *world) wantStreams(n int) {
 	}
 }
 
+// contents returns what a generation was asked.
+func (w *world) contents(generation int) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked[generation]
+}
+
 // lastReport returns the report of the generation that ended last.
 func (w *world) lastReport() manager.Report {
+	synctest.Wait() // a report comes after the readers' end
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.reports) == 0 {
@@ -164,6 +173,7 @@ func (p *fakePreparer) Prepare(ctx context.Context, _ string) (manager.Streamer,
 	w.mu.Lock()
 	w.prepares++
 	generation := w.prepares
+	w.asked[generation] = p.content
 	w.inPrepare++
 	w.maxPrepare = max(w.maxPrepare, w.inPrepare)
 	w.mu.Unlock()
@@ -214,8 +224,12 @@ func (s *fakeStreamer) Stream(ctx context.Context) iter.Seq2[event.Event, error]
 				w.stoppedEarly++
 			}
 		}()
+		var script iter.Seq2[event.Event, error]
 		if w.streaming != nil {
-			for e, err := range w.streaming(s.generation, s.attempts) {
+			script = w.streaming(s.generation, s.attempts)
+		}
+		if script != nil {
+			for e, err := range script {
 				if ctx.Err() != nil {
 					yield(event.Event{}, context.Cause(ctx))
 					return

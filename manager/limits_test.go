@@ -59,6 +59,7 @@ func TestPreparingNeverWaitsForStreaming(t *testing.T) {
 		for _, r := range readings {
 			r.complete(t)
 		}
+		synctest.Wait()
 		if w.maxPrepare != 10 || w.maxStream != 5 {
 			t.Errorf("at most %d prepared and %d streamed at a time, want 10 and 5", w.maxPrepare, w.maxStream)
 		}
@@ -88,6 +89,7 @@ func TestIdenticalRequestsTakeOnePlace(t *testing.T) {
 		for _, r := range readings {
 			r.complete(t)
 		}
+		synctest.Wait()
 		if w.prepares != 1 || w.streams != 1 {
 			t.Errorf("%d prepares, %d streams", w.prepares, w.streams)
 		}
@@ -206,7 +208,9 @@ func TestUpstreamLimit(t *testing.T) {
 		w.cfg.MaxConcurrentLLMStreams = 3
 		w.upstream.MaxStreams = 1
 	}, func(t *testing.T, w *world) {
-		a, b := read(w.join("a", "A")), read(w.join("b", "B"))
+		a := read(w.join("a", "A"))
+		synctest.Wait()
+		b := read(w.join("b", "B"))
 		synctest.Wait()
 		w.upstream = manager.Upstream{Name: "other"}
 		c := read(w.join("c", "C"))
@@ -247,6 +251,7 @@ func TestGenerationTooLarge(t *testing.T) {
 		if n := len(r.text()); n == 0 || n > 100 {
 			t.Errorf("%d bytes of text were delivered", n)
 		}
+		synctest.Wait()
 		if w.stoppedEarly != 0 || w.inStream != 0 {
 			t.Error("the upstream was not let go")
 		}
@@ -362,7 +367,10 @@ func TestPrepareFails(t *testing.T) {
 	denied := &fault.Error{Kind: fault.Denied, Reason: fault.PrepareFailed}
 	for name, err := range map[string]error{"foreign": errors.New("internal"), "own": denied} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(w *world) { w.preparing = func(int) error { return err } }, func(t *testing.T, w *world) {
+			bubble(t, func(w *world) {
+				w.prepare = time.Second
+				w.preparing = func(int) error { return err }
+			}, func(t *testing.T, w *world) {
 				a, b := read(w.join("a", "A")), read(w.join("b", "A"))
 				fa, fb := a.failed(t, fault.PrepareFailed), b.failed(t, fault.PrepareFailed)
 				if fa != fb || name == "own" && fa != denied {
@@ -401,7 +409,9 @@ func TestRetry(t *testing.T) {
 		if s := w.Stats(); s.Generations != [...]int{0, 0, 0, 1, 0} {
 			t.Errorf("between attempts: stages %v", s.Generations)
 		}
-		b, c := read(w.join("b", "B")), read(w.join("c", "C")) // b takes the slot meanwhile
+		b := read(w.join("b", "B")) // takes the slot meanwhile
+		synctest.Wait()
+		c := read(w.join("c", "C"))
 		b.complete(t)
 		if got := w.since(); got != 10*time.Second {
 			t.Errorf("b done at %v", got)
@@ -413,6 +423,7 @@ func TestRetry(t *testing.T) {
 			t.Errorf("a done at %v", got)
 		}
 		c.complete(t)
+		synctest.Wait()
 		if w.attempts[manager.Failed] != 2 || w.attempts[manager.Completed] != 3 || w.maxStream != 1 {
 			t.Errorf("attempts %v, at most %d at a time", w.attempts, w.maxStream)
 		}

@@ -94,6 +94,7 @@ func TestOrphansHoldHalfOfTheSlots(t *testing.T) {
 		for _, r := range waiting {
 			r.complete(t)
 		}
+		synctest.Wait()
 		if w.maxStream > 5 {
 			t.Errorf("%d streamed at a time", w.maxStream)
 		}

@@ -27,7 +27,11 @@ func newStatsCollector(stats func() manager.Stats) *statsCollector {
 }
 
 // Describe implements prometheus.Collector.
-func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.generations, c.subscriptions, c.orphans, c.logBytes, c.appended, c.orphaned} {
+		ch <- d
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
