@@ -1,9 +1,9 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"strconv"
@@ -14,6 +14,7 @@ import (
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 	"github.com/sauron-stream/sauron/manager"
 	"github.com/sauron-stream/sauron/manager/event"
+	"github.com/sauron-stream/sauron/manager/prepare"
 	"github.com/sauron-stream/sauron/manager/upstream/sim"
 )
 
@@ -46,11 +47,35 @@ func (u *blockingUpstream) Stream(ctx context.Context) iter.Seq2[event.Event, er
 	}
 }
 
-// metric returns the value of one sample on /metrics, 0 if there is none. name is
-// the sample as the text format writes it, labels in order.
-func (r *running) metric(t *testing.T, name string) float64 {
+// scriptedUpstream yields an extension event a number of times, without pause.
+type scriptedUpstream struct {
+	extension string
+	events    int
+}
+
+func (u *scriptedUpstream) routes() []prepare.RouteConfig {
+	return []prepare.RouteConfig{{Model: "*", Upstream: u, UpstreamName: "scripted", Coalesce: true}}
+}
+
+func (u *scriptedUpstream) Streamer(*sauronv1.GenerateRequest, string) manager.Streamer { return u }
+
+func (u *scriptedUpstream) Upstream() manager.Upstream { return manager.Upstream{Name: "scripted"} }
+
+func (u *scriptedUpstream) Stream(context.Context) iter.Seq2[event.Event, error] {
+	return func(yield func(event.Event, error) bool) {
+		for range u.events {
+			if !yield(event.Event{Kind: event.KindExtension, Text: u.extension}, nil) {
+				return
+			}
+		}
+		yield(event.Event{Kind: event.KindFinished, Finish: &event.Finish{}}, nil)
+	}
+}
+
+// get returns an admin page.
+func (r *running) get(t *testing.T, path string) (code int, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.AdminAddr().String()+"/metrics", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.AdminAddr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +85,20 @@ func (r *running) metric(t *testing.T, name string) float64 {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(page)
+}
+
+// metric returns the value of one sample on /metrics, 0 if there is none. name is
+// the sample as the text format writes it, labels in order.
+func (r *running) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	_, page := r.get(t, "/metrics")
+	for line := range strings.Lines(page) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
 			v, err := strconv.ParseFloat(value, 64)
 			if err != nil {
 				t.Fatal(err)
@@ -76,19 +113,30 @@ func (r *running) metric(t *testing.T, name string) float64 {
 // has seen the end.
 func (r *running) eventually(t *testing.T, name string, want float64) {
 	t.Helper()
+	r.eventuallyDo(t, func() error {
+		if got := r.metric(t, name); got != want {
+			return fmt.Errorf("%s is %v, want %v", name, got, want)
+		}
+		return nil
+	})
+}
+
+// eventuallyDo waits until f finds nothing wrong.
+func (r *running) eventuallyDo(t *testing.T, f func() error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		got := r.metric(t, name)
-		if got == want {
+		err := f()
+		if err == nil {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatal(fmt.Errorf("%s is %v, want %v", name, got, want))
+			t.Fatal(err)
 		}
 	}
 }

@@ -1,0 +1,248 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/test/bufconn"
+
+	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
+)
+
+// flood is a simulator that says far more than a transport holds, without pause.
+func flood(o *options) {
+	o.sim.FirstToken, o.sim.InterToken, o.sim.Tokens = 0, 0, 100_000
+}
+
+// A stream without window holds what it may in the transport, blocks nobody in
+// SendMsg, and a Cancel ends it at once: its handler returns, and the caller finds
+// CANCELLED after what it had. This relies on three internals of grpc-go: SendMsg
+// blocks at 64 KiB unwritten and not below, the buffers of a message are freed when it
+// was written, and not before.
+func TestCancelOfAStreamThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, flood)
+		c := r.client()
+		g := generate(t.Context(), t, c, ask("stuck", "A"))
+		synctest.Wait() // nothing moves any more: the stream is parked
+		if s := r.manager.Stats(); s.Subscriptions != 1 || s.Generations[4]+s.Generations[3] != 0 {
+			t.Fatalf("%+v, want one reader of an ended log", s)
+		}
+		begin := time.Now()
+		cancel(t, c, "stuck", stateCancelled)
+		synctest.Wait()
+		if s := r.manager.Stats(); s.Subscriptions != 0 {
+			t.Errorf("%+v", s)
+		}
+		if !strings.Contains(r.log.String(), "outcome=cancelled") {
+			t.Error("the handler has not returned")
+		}
+		if got := time.Since(begin); got != 0 {
+			t.Errorf("took %v", got)
+		}
+		g.cancelled(t)
+		// It had no more than its own window (64 KiB) and its credit.
+		if n := len(g.text()); n == 0 || n > 110<<10 {
+			t.Errorf("%d bytes came before CANCELLED", n)
+		}
+	})
+}
+
+// A reader that stops reading for good is ended at the limit, with the last sequence
+// that it was handed, and leaves a lease; those beside it on the same connection
+// lose nothing and wait for nothing.
+func TestSlowConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, func(o *options) {
+			o.sim.FirstToken, o.sim.InterToken, o.sim.Tokens = 0, 10*time.Millisecond, 12_000
+			o.Manager.OrphanGrace = time.Hour
+		})
+		begin := time.Now()
+		c := r.client()
+		stuck := generate(t.Context(), t, c, ask("stuck", "A"))
+		var readers sync.WaitGroup
+		for i := range 50 {
+			readers.Go(func() {
+				g := generate(t.Context(), t, c, ask(fmt.Sprint("reader-", i), "A"))
+				g.completed(t)
+				if got, want := time.Since(begin), 11_999*10*time.Millisecond; got != want {
+					t.Errorf("reader done after %v, want %v", got, want)
+				}
+			})
+		}
+		readers.Wait()
+		log := r.log.String()
+		if !strings.Contains(log, "outcome=slow") {
+			t.Error("the stuck reader was not ended")
+		}
+		s := stuck.failed(t, codes.Aborted, "SLOW_CONSUMER")
+		if err := stuck.check(); err != nil {
+			t.Error(err)
+		}
+		last := stuck.events[len(stuck.events)-1].GetSequence()
+		if got := errorInfo(s).GetMetadata()["last_sequence"]; got != fmt.Sprint(last) {
+			t.Errorf("last_sequence %s, the last event was %d", got, last)
+		}
+		// Its log is kept under its id.
+		again := generate(t.Context(), t, c, ask("stuck", "A"))
+		again.completed(t)
+		if again.started().GetGenerationId() != stuck.started().GetGenerationId() {
+			t.Error("the log was not kept")
+		}
+	})
+}
+
+// A reader that takes a little now and then is not ended: the limit counts from the
+// last time that something was taken.
+func TestSlowReaderIsNotStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, flood)
+		g := generate(t.Context(), t, r.client(), ask("slow", "A"))
+		for range 10 {
+			time.Sleep(29 * time.Second)
+			// What it takes must be enough for HTTP/2 to tell the server.
+			for taken := 0; taken < 40<<10; {
+				seen := len(g.events)
+				if !g.next() {
+					t.Fatalf("ended: %v", g.err)
+				}
+				for _, e := range g.events[seen:] {
+					taken += len(e.GetTextDelta())
+				}
+			}
+		}
+		g.completed(t)
+	})
+}
+
+// The end finds a stream that is parked: a drain's, and the client's own.
+func TestParkedStreamEnds(t *testing.T) {
+	t.Run("deadline", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := startInBubble(t, flood)
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+			defer stop()
+			g := generate(ctx, t, r.client(), ask("a", "A"))
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if s := r.manager.Stats(); s.Subscriptions != 0 || s.LogBytes != 0 {
+				t.Errorf("%+v", s)
+			}
+			g.failed(t, codes.DeadlineExceeded, "")
+		})
+	})
+	t.Run("disconnect", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := startInBubble(t, flood)
+			conn := r.dial()
+			generate(t.Context(), t, sauronv1.NewGenerationServiceClient(conn), ask("a", "A"))
+			synctest.Wait()
+			_ = conn.Close()
+			synctest.Wait()
+			if s := r.manager.Stats(); s.Subscriptions != 0 || s.LogBytes == 0 {
+				t.Errorf("%+v", s)
+			}
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			if s := r.manager.Stats(); s.LogBytes != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+}
+
+// An event that is larger than a message goes out alone, and a Cancel still gets
+// through behind it.
+func TestLargeEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		large := &scriptedUpstream{extension: `{"x":"` + strings.Repeat("x", 47<<10) + `"}`, events: 50}
+		r := startInBubble(t, func(o *options) { o.routes = large.routes() })
+		c := r.client()
+		read := generate(t.Context(), t, c, ask("read", "A"))
+		stuck := generate(t.Context(), t, c, ask("stuck", "A"))
+		read.completed(t)
+		if n := len(read.events); n != 1+4+50+1 {
+			t.Errorf("%d events", n)
+		}
+		synctest.Wait()
+		cancel(t, c, "stuck", stateCancelled)
+		synctest.Wait()
+		if s := r.manager.Stats(); s.Subscriptions != 0 || strings.Count(r.log.String(), "outcome=cancelled") != 1 {
+			t.Errorf("the handler has not returned: %+v", s)
+		}
+		stuck.cancelled(t)
+	})
+}
+
+// Credit comes back when the transport has written a message: all of it, and only
+// then.
+func TestCreditComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages, size = 1000, 1 << 10
+		c := newCredit()
+		data := appendEvent(nil, &sauronv1.Event{Kind: &sauronv1.Event_TextDelta{TextDelta: strings.Repeat("x", size)}})
+		conn := serveBare(t, func(stream grpc.ServerStream) error {
+			for range messages {
+				for c.room() == 0 {
+					<-c.given
+				}
+				if err := stream.SendMsg(c.message(data)); err != nil {
+					return err
+				}
+			}
+			<-stream.Context().Done()
+			return nil
+		})
+		ctx, hangUp := context.WithCancel(t.Context())
+		g := generate(ctx, t, sauronv1.NewGenerationServiceClient(conn), ask("a", "A"))
+		synctest.Wait() // parked: the client has not read
+		if held := c.held.Load(); held < creditWindow || held > creditWindow+maxMessage {
+			t.Errorf("%d bytes are held", held)
+		}
+		for len(g.events) < messages {
+			if !g.next() {
+				t.Fatal(g.err)
+			}
+		}
+		synctest.Wait()
+		if held := c.held.Load(); held != 0 {
+			t.Errorf("%d bytes are held when all was read", held)
+		}
+		hangUp()
+	})
+}
+
+// serveBare serves Generate by handler alone, with the server's codec.
+func serveBare(t *testing.T, handler func(grpc.ServerStream) error) *grpc.ClientConn {
+	t.Helper()
+	listener := bufconn.Listen(1 << 20)
+	s := grpc.NewServer(grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))
+	sauronv1.RegisterGenerationServiceServer(s, bareService{handler: handler})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(listener) }()
+	t.Cleanup(func() {
+		s.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return dial(t, "passthrough:///bufconn", grpc.WithContextDialer(
+		func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+}
+
+type bareService struct {
+	sauronv1.UnimplementedGenerationServiceServer
+	handler func(grpc.ServerStream) error
+}
+
+func (s bareService) Generate(_ *sauronv1.GenerateRequest, stream grpc.ServerStreamingServer[sauronv1.GenerateResponse]) error {
+	return s.handler(stream)
+}
