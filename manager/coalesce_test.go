@@ -150,6 +150,32 @@ func TestCoalescingOffRace(t *testing.T) {
 	})
 }
 
+// However creators race, there is one generation of a key, and of an id.
+func TestRacingCreators(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.cfg.QueueCapacity = 1 << 20 })
+	defer w.Close()
+	for round := range 3000 {
+		var joining sync.WaitGroup
+		begin := make(chan struct{})
+		var ids [4]string
+		for i := range ids {
+			r := w.request(fmt.Sprint(round, "-", i), fmt.Sprint(round))
+			if round%2 == 0 {
+				r.ID, r.Coalesce = fmt.Sprint(round), false
+			}
+			joining.Go(func() {
+				<-begin
+				ids[i] = w.joinRequest(r).GenerationID()
+			})
+		}
+		close(begin)
+		joining.Wait()
+		if ids != [...]string{ids[0], ids[0], ids[0], ids[0]} {
+			t.Fatalf("round %d: %q", round, ids)
+		}
+	}
+}
+
 func TestRequestIDInUse(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, w *world) {
 		r := read(w.join("a", "A"))

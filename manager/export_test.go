@@ -1,5 +1,7 @@
 package manager
 
+import "github.com/sauron-stream/sauron/manager/event"
+
 // Left is what a manager still holds, for tests that want nothing left.
 type Left struct {
 	Live, Joinable, Requests, Remembered, Subs    int
@@ -28,3 +30,17 @@ const MaxDelta = maxDelta
 
 // Pieces splits an event.
 var Pieces = pieces
+
+// Log is a log for tests of it alone.
+type Log struct{ log *log }
+
+// NewLog returns an empty log.
+func NewLog() Log { return Log{newLog()} }
+
+// Append appends an entry.
+func (l Log) Append(e event.Event, encode func([]byte, int64, event.Event) []byte) int {
+	return l.log.append(e, encode)
+}
+
+// Read reads from entry next on.
+func (l Log) Read(next, limit int) Batch { return l.log.read(next, limit) }

@@ -150,14 +150,13 @@ func (w *world) request(id, content string) manager.Request {
 
 // join joins and fails the test if it is refused.
 func (w *world) join(id, content string) *manager.Subscription {
-	w.t.Helper()
 	return w.joinRequest(w.request(id, content))
 }
 
 func (w *world) joinRequest(r manager.Request) *manager.Subscription {
-	w.t.Helper()
 	s, err := w.Join(r)
 	if err != nil {
+		w.t.Helper()
 		w.t.Fatalf("join %s: %v", r.ID, err)
 	}
 	return s
@@ -258,6 +257,19 @@ func (s *fakeStreamer) Stream(ctx context.Context) iter.Seq2[event.Event, error]
 			return
 		}
 		yield(finished(), nil)
+	}
+}
+
+// script returns an upstream that yields events without pause.
+func script(events ...event.Event) func(generation, attempt int) iter.Seq2[event.Event, error] {
+	return func(int, int) iter.Seq2[event.Event, error] {
+		return func(yield func(event.Event, error) bool) {
+			for _, e := range events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func (m *Manager) leave(s *Subscription, how Outcome) {
 	q.forgetAt = time.Now().Add(m.cfg.IDMemory)
 	lost := how == Disconnected || how == Slow
 	switch {
-	case q.cancelled, how == Deadline, m.requests[q.name] != q:
+	case q.cancelled, how == Deadline:
 	case lost && !b.ended && !m.draining, b.ended && b.keepable:
 		m.holdLocked(q, s, lost)
 	}

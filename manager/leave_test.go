@@ -466,6 +466,39 @@ func TestLeases(t *testing.T) {
 	}
 }
 
+// By its own deadline a stream leaves no lease even of a log that has ended, nor does
+// a request that was cancelled while another stream of it had its end.
+func TestNothingIsKept(t *testing.T) {
+	t.Run("deadline", func(t *testing.T) {
+		bubble(t, nil, func(t *testing.T, w *world) {
+			s := w.join("a", "A")
+			time.Sleep(w.duration())
+			synctest.Wait()
+			s.Leave(manager.Deadline)
+			if s := w.Stats(); s.LogBytes != 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		bubble(t, nil, func(t *testing.T, w *world) {
+			had, lagging := w.join("a", "A"), w.join("a", "A")
+			time.Sleep(w.duration())
+			synctest.Wait()
+			if b := had.Next(1 << 20); b.End == nil {
+				t.Fatal("no end")
+			}
+			w.cancel("a", manager.StateCancelled)
+			read(lagging).cancelled(t)
+			had.Leave(manager.Completed)
+			if s := w.Stats(); s.LogBytes != 0 || s.Subscriptions != 0 {
+				t.Errorf("%+v", s)
+			}
+			w.cancel("a", manager.StateCancelled)
+		})
+	})
+}
+
 // A request that has another stream leaves no lease when one is lost; by its own
 // deadline that other one leaves none either.
 func TestLeaseIsTheLastStreams(t *testing.T) {
@@ -479,6 +512,78 @@ func TestLeaseIsTheLastStreams(t *testing.T) {
 		}
 		s2.Leave(manager.Deadline)
 		w.wantStage(event.StageStreaming, 0)
+	})
+}
+
+// Cancel acts at once, whether or not the stream's reader ever looks.
+func TestCancelDoesNotWait(t *testing.T) {
+	inStages(t, func(t *testing.T, w *world, stage event.Stage) {
+		s := w.join("a", "A")
+		w.wantStage(stage, 1)
+		w.cancel("a", manager.StateCancelled)
+		time.Sleep(w.unwind)
+		w.wantStage(stage, 0)
+		if r := w.lastReport(); r.Outcome != manager.Stopped {
+			t.Errorf("report %+v", r)
+		}
+		s.Leave(manager.Cancelled)
+	})
+}
+
+// A lease may be longer than the memory of ids: the id is known as long as it goes
+// on.
+func TestLeaseLongerThanMemory(t *testing.T) {
+	bubble(t, func(w *world) { w.cfg.IDMemory, w.interToken = time.Second, 30*time.Second }, func(t *testing.T, w *world) {
+		w.join("a", "A").Leave(manager.Disconnected)
+		time.Sleep(5 * time.Second)
+		w.cancel("a", manager.StateCancelled)
+	})
+	// A kept log too is found by its id as long as it is kept.
+	bubble(t, func(w *world) { w.cfg.IDMemory = time.Second }, func(t *testing.T, w *world) {
+		read(w.join("a", "A")).complete(t)
+		time.Sleep(5 * time.Second)
+		if _, err := w.Cancel("t", "a"); !errors.Is(err, manager.ErrUnknownRequest) {
+			t.Errorf("cancel of a forgotten id: %v", err)
+		}
+		read(w.join("a", "A")).complete(t)
+		w.wantStreams(1)
+	})
+}
+
+// The same id tries afresh after a failure before the first token, also while
+// another stream of it has not yet seen that failure.
+func TestAfreshBesideALaggingStream(t *testing.T) {
+	bubble(t, func(w *world) { w.preparing = func(g int) error { return map[int]error{1: errors.New("first")}[g] } }, func(t *testing.T, w *world) {
+		lagging := w.join("a", "A")
+		synctest.Wait()
+		fresh := read(w.join("a", "A"))
+		if fresh.sub.GenerationID() == lagging.GenerationID() {
+			t.Error("attached to the failure")
+		}
+		fresh.complete(t)
+		read(lagging).failed(t, fault.PrepareFailed)
+		w.cancel("a", manager.StateAlreadyFinished)
+		read(w.join("a", "A")).complete(t) // the lagging one's end did not touch the new log
+		w.wantStreams(1)
+	})
+}
+
+// A log that is let go does not take its successor's key along.
+func TestSuccessorKeepsItsKey(t *testing.T) {
+	bubble(t, func(w *world) { w.tokens = 200 }, func(t *testing.T, w *world) {
+		w.tokens = 10
+		read(w.join("a", "A")).complete(t) // kept for 10 s
+		w.tokens = 200
+		b := read(w.join("b", "A")) // streams for 21 s
+		time.Sleep(w.cfg.OrphanGrace)
+		synctest.Wait()
+		c := read(w.join("c", "A"))
+		if c.sub.GenerationID() != b.sub.GenerationID() {
+			t.Error("the successor was not found")
+		}
+		b.complete(t)
+		c.complete(t)
+		w.wantStreams(2)
 	})
 }
 

@@ -194,6 +194,29 @@ func TestBacklogFull(t *testing.T) {
 	})
 }
 
+// Whoever leaves the backlog makes room at once for who holds a permit.
+func TestBacklogPlaceComesFree(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.cfg.PreparedBacklog, w.cfg.MaxConcurrentLLMStreams, w.cfg.MaxConcurrentRequests = 1, 1, 1
+	}, func(t *testing.T, w *world) {
+		var subs []*manager.Subscription
+		for i := range 3 {
+			subs = append(subs, w.join(fmt.Sprint(i), fmt.Sprint("c", i)))
+			synctest.Wait()
+		}
+		w.cancel("1", manager.StateCancelled) // it waited
+		if left := w.Left(); left.Blocked != 0 || left.Backlog != 1 || left.Preparing != 0 {
+			t.Errorf("%+v", left)
+		}
+		for i, s := range subs {
+			if i != 1 {
+				w.cancel(fmt.Sprint(i), manager.StateCancelled)
+			}
+			s.Leave(manager.Cancelled)
+		}
+	})
+}
+
 func TestNoBacklog(t *testing.T) {
 	bubble(t, func(w *world) { w.cfg.PreparedBacklog, w.cfg.MaxConcurrentLLMStreams = 0, 1 }, func(t *testing.T, w *world) {
 		a, b := read(w.join("a", "A")), read(w.join("b", "B"))

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 
 	"google.golang.org/protobuf/proto"
+
+	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
 
 // revisionVersion changes with the way that revisions are made, and keeps them
@@ -20,13 +22,15 @@ func revisionOf(model string, cfg RouteConfig) [sha256.Size]byte {
 	if cfg.Hook != nil {
 		address = cfg.Hook.Address
 	}
+	// New has refused defaults that cannot be encoded.
+	defaults, _ := encodeDefaults(cfg.Defaults)
 	h := sha256.New()
 	for _, part := range [][]byte{
 		[]byte(revisionVersion),
 		[]byte(cfg.UpstreamName),
 		cfg.UpstreamDigest,
 		[]byte(model),
-		encodeDefaults(cfg),
+		defaults,
 		[]byte(address),
 	} {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
@@ -35,10 +39,8 @@ func revisionOf(model string, cfg RouteConfig) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// encodeDefaults returns the same bytes for the same defaults. Text that is not
-// UTF-8, the only thing that cannot be encoded, is kept as it is by the partial
-// result.
-func encodeDefaults(cfg RouteConfig) []byte {
-	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(cfg.Defaults)
-	return b
+// encodeDefaults returns the same bytes for the same defaults, or an error if
+// there is text that is not UTF-8.
+func encodeDefaults(defaults *sauronv1.Sampling) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.Marshal(defaults)
 }

@@ -38,7 +38,9 @@ func (c RouteConfig) problems(validate func(*sauronv1.GenerateRequest) error) []
 	if c.UpstreamName == "" {
 		errs = append(errs, errors.New("upstream name is empty"))
 	}
-	if c.Defaults != nil {
+	if _, err := encodeDefaults(c.Defaults); err != nil {
+		errs = append(errs, errors.New("defaults: text is not UTF-8"))
+	} else if c.Defaults != nil {
 		probe := &sauronv1.GenerateRequest{
 			Model:    anyModel,
 			Messages: []*sauronv1.Message{{Role: sauronv1.Role_ROLE_USER, Content: "-"}},

@@ -52,17 +52,17 @@ type Routes struct {
 //
 // validate, unless nil, is what a request must satisfy: it checks the defaults
 // and what hooks answer. Its errors are logged, so they must not quote content.
-// A nil log drops everything. The caller must Close the routes.
-func New(cfgs []RouteConfig, validate func(*sauronv1.GenerateRequest) error, log *slog.Logger) (*Routes, error) {
-	return newRoutes(cfgs, validate, log)
+// A nil logger drops everything. The caller must Close the routes.
+func New(cfgs []RouteConfig, validate func(*sauronv1.GenerateRequest) error, logger *slog.Logger) (*Routes, error) {
+	return newRoutes(cfgs, validate, logger)
 }
 
 // newRoutes is New with more options for the hooks' connections.
 func newRoutes(
-	cfgs []RouteConfig, validate func(*sauronv1.GenerateRequest) error, log *slog.Logger, dial ...grpc.DialOption,
+	cfgs []RouteConfig, validate func(*sauronv1.GenerateRequest) error, logger *slog.Logger, dial ...grpc.DialOption,
 ) (*Routes, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
 	}
 	if validate == nil {
 		validate = func(*sauronv1.GenerateRequest) error { return nil }
@@ -80,7 +80,7 @@ func newRoutes(
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("prepare: route %q: hook: %w", cfg.Model, err), conns.close())
 			}
-			r.hook = newHook(conn, cfg.Hook.Timeout, log.With(slog.String("route", cfg.Model)))
+			r.hook = newHook(conn, cfg.Hook.Timeout, logger.With(slog.String("route", cfg.Model)))
 		}
 		byModel[cfg.Model] = r
 	}

@@ -1,0 +1,114 @@
+# Sauron: `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Tools that no go.mod holds: buf alone would add ninety requirements and move the
+# protobuf runtime. The generators follow go.mod, as its `tool` directives.
+BUF           := go run github.com/bufbuild/buf/cmd/buf@v1.75.0
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GRPCURL       := github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
+PYTHON_CLIENT := grpcio==1.85.1 grpcio-tools==1.85.1 grpcio-status==1.85.1
+
+BUILD   := $(CURDIR)/.build
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# What `make tools` installs is found by the tests; without it they skip.
+export PATH := $(BUILD)/bin:$(PATH)
+ifneq ($(wildcard $(BUILD)/venv/bin/python),)
+export PYTHON := $(BUILD)/venv/bin/python
+endif
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/sauron
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/sauron ./cmd/sauron
+
+.PHONY: run
+run: build ## Serve the simulator on loopback, and print what to try in a second terminal
+	bin/sauron serve
+
+##@ Test
+
+.PHONY: test
+test: ## Run all tests with the race detector (2 to 4 minutes on two cores)
+	go test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: tools
+tools: ## Install what some tests skip without: grpcurl, and gRPC for Python, into .build
+	GOBIN=$(BUILD)/bin go install $(GRPCURL)
+	test -x $(BUILD)/venv/bin/python || python3 -m venv $(BUILD)/venv
+	$(BUILD)/venv/bin/python -m pip install --quiet --disable-pip-version-check $(PYTHON_CLIENT)
+
+.PHONY: check
+check: test verify ## Everything that CI runs
+
+.PHONY: verify
+verify: check-generate lint stress fuzz bench ## Everything of check but test
+
+.PHONY: stress
+stress: ## Run the concurrent packages again, on one core and on four, with more random schedules
+	go test -race -cpu 1,4 -shuffle=on -timeout 20m ./server
+	go test -race -cpu 1,4 -shuffle=on -timeout 20m ./manager -rapid.checks=2000
+
+FUZZTIME ?= 10s
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (default 10s)
+	for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | sort -u | sed 's/func //'); do \
+		dir=$$(dirname $$(grep -rlE "^func $$target\(" --include='*_test.go' . | head -1)); \
+		echo "$$dir $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+	done
+
+.PHONY: bench
+bench: ## Run every benchmark once
+	go test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: e2e-real
+e2e-real: ## Put sauron before a real model on this machine, and report what it saw
+	go run ./cmd/e2e real
+
+.PHONY: e2e-mock
+e2e-mock: ## The same before @copilotkit/aimock, whose own journal counts (needs Node.js)
+	go run ./cmd/e2e mock
+
+##@ Develop
+
+.PHONY: generate
+generate: ## Generate gen/ from proto/
+	$(BUF) generate
+
+.PHONY: check-generate
+check-generate: ## Fail if gen/ is not what generate makes
+	rm -rf $(BUILD)/gen && mkdir -p $(BUILD)/gen
+	$(BUF) generate --output $(BUILD)/gen
+	diff -r $(BUILD)/gen/gen gen
+
+.PHONY: lint
+lint: ## Lint, vet and check the format of everything
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+	go vet ./...
+	go fix -diff ./...
+	go mod tidy -diff
+	$(GOLANGCI_LINT) run
+
+.PHONY: breaking
+breaking: ## Fail if the contract breaks who uses main's
+	$(BUF) breaking --against '.git#branch=main'
+
+.PHONY: format
+format: ## Format everything
+	$(BUF) format --write
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: clean
+clean: ## Remove what make made
+	rm -rf bin $(BUILD)
