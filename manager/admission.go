@@ -33,9 +33,8 @@ type admission struct {
 // follow.
 func (m *Manager) enterQueueLocked(b *broadcast) bool {
 	a := &m.admission
-	// A free permit takes b out of the queue at once, unless others go first.
-	passes := a.preparing < a.permits && !slices.ContainsFunc(a.queue, attended)
-	if len(a.queue) >= a.queueCapacity && !passes {
+	// A free permit takes b out of the queue at once: only orphans are left there.
+	if len(a.queue) >= a.queueCapacity && a.preparing >= a.permits {
 		oldest := oldestOrphan(a.queue)
 		if oldest == nil {
 			return false

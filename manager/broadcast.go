@@ -58,14 +58,12 @@ func (b *broadcast) orphanLocked() bool {
 	return b.subs == 0 && !b.ended && !b.dying
 }
 
-// enter moves b to a stage of its life and logs it. Stages are logged once: what a
-// retry does again is not news.
+// enter moves b to the next stage of its life and logs it. Stages are entered once:
+// what a retry does again is not news.
 func (m *Manager) enter(b *broadcast, s event.Stage) {
 	b.clock(s)
-	if s > b.reached {
-		b.reached = s
-		m.append(b, event.Event{Kind: event.KindStage, Stage: s})
-	}
+	b.reached = s
+	m.append(b, event.Event{Kind: event.KindStage, Stage: s})
 }
 
 // clock books the time spent in the current stage and starts the next.

@@ -229,7 +229,7 @@ func (s *fakeStreamer) Stream(ctx context.Context) iter.Seq2[event.Event, error]
 		}
 		if script != nil {
 			for e, err := range script {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil && e.Kind != event.KindFinished {
 					yield(event.Event{}, context.Cause(ctx))
 					return
 				}

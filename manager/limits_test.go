@@ -299,6 +299,19 @@ func TestGenerationTimeout(t *testing.T) {
 	})
 }
 
+// A whole answer is one even if its time was over when its end came.
+func TestEndAtTheTimeout(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.cfg.GenerationTimeout = time.Second
+		w.streaming = func(int, int) iter.Seq2[event.Event, error] {
+			return func(yield func(event.Event, error) bool) {
+				time.Sleep(time.Second + 1)
+				yield(finished(), nil)
+			}
+		}
+	}, func(t *testing.T, w *world) { read(w.join("a", "A")).complete(t) })
+}
+
 // No progress for the idle limit, from the request on; life before the first token
 // counts, each yield starts the limit anew.
 func TestUpstreamStalled(t *testing.T) {

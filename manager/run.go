@@ -35,10 +35,8 @@ func (m *Manager) generate(b *broadcast) (*event.Event, error) {
 	// The hand-off: from here on preparing depends on nobody who streams, but for
 	// a backlog that is full.
 	m.mu.Lock()
-	if !b.dying {
-		m.preparedLocked(b, b.limit)
-		m.advanceLocked()
-	}
+	m.preparedLocked(b, b.limit)
+	m.advanceLocked()
 	m.mu.Unlock()
 	wait := time.NewTimer(m.cfg.MaxQueueWait)
 	if err := m.await(b, inBacklog, wait); err != nil {
@@ -191,10 +189,8 @@ func (m *Manager) pause(ctx context.Context, b *broadcast, after time.Duration) 
 	}
 
 	m.mu.Lock()
-	if !b.dying {
-		m.resumeLocked(b)
-		m.advanceLocked()
-	}
+	m.resumeLocked(b)
+	m.advanceLocked()
 	m.mu.Unlock()
 	if err := m.await(b, streaming, time.NewTimer(m.cfg.MaxQueueWait)); err != nil {
 		return err

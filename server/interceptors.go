@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/selector"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -22,6 +24,10 @@ func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
 		logging.WithLogOnEvents(logging.FinishCall),
 		logging.WithDisableLoggingFields("protocol", "grpc.component", "grpc.method_type"),
 	}
+	// Probes and reflection would drown the requests.
+	ours := selector.MatchFunc(func(_ context.Context, c middleware.CallMeta) bool {
+		return c.Service == sauronv1.GenerationService_ServiceDesc.ServiceName
+	})
 	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, p any) error {
 		// What was thrown may hold anything, so the log gets where, not what.
 		log.LogAttrs(ctx, slog.LevelError, "panic in a handler", slog.String("stack", string(debug.Stack())))
@@ -31,13 +37,13 @@ func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(
 			m.grpc.UnaryServerInterceptor(),
-			logging.UnaryServerInterceptor(lineLogger(log), lines...),
+			selector.UnaryServerInterceptor(logging.UnaryServerInterceptor(lineLogger(log), lines...), ours),
 			recovery.UnaryServerInterceptor(recovered),
 			v.unary,
 		),
 		grpc.ChainStreamInterceptor(
 			m.grpc.StreamServerInterceptor(),
-			logging.StreamServerInterceptor(lineLogger(log), lines...),
+			selector.StreamServerInterceptor(logging.StreamServerInterceptor(lineLogger(log), lines...), ours),
 			recovery.StreamServerInterceptor(recovered),
 			v.stream,
 		),

@@ -31,9 +31,9 @@ var outsideKey = map[protoreflect.Name]bool{
 // route's revision and every field of req that can change the answer.
 //
 // The encoding is canonical and length-prefixed, so that no two different requests
-// have the same: a message is its present fields in the order of their numbers,
-// each as its number, its kind of presence and its value, then its unknown fields
-// as they came, then an end mark. An omitted optional is not its default; a
+// have the same: a message is its present fields in the order of their numbers, each
+// as its number and its value, then an end mark, then its unknown fields as they
+// came. An omitted optional is not its default; a
 // submessage with nothing in it is absent, but not as the chosen member of a oneof,
 // where presence is the value; map entries are ordered by key; -0 is 0.
 func keyOf(tenant string, revision [sha256.Size]byte, req *sauronv1.GenerateRequest) manager.Key {

@@ -78,11 +78,12 @@ func statusOf(f *fault.Error, last int64) error {
 	return withDetails(status.New(kindCodes[f.Kind], texts[f.Reason]), details...)
 }
 
-// invalid returns an INVALID_ARGUMENT with one violation a field.
-func invalid(violations []*errdetails.BadRequest_FieldViolation) error {
+// invalid returns an INVALID_ARGUMENT with one violation a field. There are count of
+// them in all, violations are the first.
+func invalid(violations []*errdetails.BadRequest_FieldViolation, count int) error {
 	text := "invalid request: " + violations[0].GetField() + ": " + violations[0].GetDescription()
-	if n := len(violations) - 1; n > 0 {
-		text += " (and " + strconv.Itoa(n) + " more)"
+	if count > 1 {
+		text += " (and " + strconv.Itoa(count-1) + " more)"
 	}
 	return withDetails(status.New(codes.InvalidArgument, text), &errdetails.BadRequest{FieldViolations: violations})
 }

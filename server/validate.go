@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -14,10 +19,18 @@ import (
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
 
+// A refusal travels in a trailer, of which grpc-java takes 8 KiB by default. What is
+// beyond maxViolations is only counted, and paths, which may hold names of any
+// length, are cut at maxPath bytes.
+const (
+	maxViolations = 32
+	maxPath       = 96
+)
+
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
 // bodyMembers are the members of an upstream's body that the service writes itself:
-// an extension must not.
+// an extension must not, in whatever case: servers in Go don't tell Model from model.
 var bodyMembers = map[string]bool{
 	"model": true, "messages": true, "stream": true, "stream_options": true, "tools": true,
 	"tool_choice": true, "response_format": true, "n": true, "max_completion_tokens": true,
@@ -53,9 +66,9 @@ func Validate(req *sauronv1.GenerateRequest) error {
 	if after := req.GetResume().GetAfterSequence(); after < 0 {
 		v.add("resume.after_sequence", "must not be negative")
 	}
-	for key, value := range req.GetExtensions().GetFields() {
-		path := "extensions." + key
-		if bodyMembers[key] {
+	for key, value := range sorted(req.GetExtensions()) {
+		path := join("extensions", "."+key)
+		if bodyMembers[fold(key)] {
 			v.add(path, "is written by the service itself")
 			continue
 		}
@@ -78,17 +91,23 @@ func validateCancel(req *sauronv1.CancelRequest) error {
 
 // violations collects what is wrong with a request, field by field. Descriptions
 // never quote a value: it may be a prompt.
-type violations []*errdetails.BadRequest_FieldViolation
+type violations struct {
+	first []*errdetails.BadRequest_FieldViolation // at most maxViolations
+	count int
+}
 
 func (v *violations) err() error {
-	if len(*v) == 0 {
+	if v.count == 0 {
 		return nil
 	}
-	return invalid(*v)
+	return invalid(v.first, v.count)
 }
 
 func (v *violations) add(field, description string) {
-	*v = append(*v, &errdetails.BadRequest_FieldViolation{Field: field, Description: description})
+	v.count++
+	if len(v.first) < maxViolations {
+		v.first = append(v.first, &errdetails.BadRequest_FieldViolation{Field: field, Description: description})
+	}
 }
 
 func (v *violations) required(field, value string) {
@@ -182,6 +201,7 @@ func (v *violations) responseFormat(f *sauronv1.ResponseFormat) {
 		v.add("response_format.format", "is required")
 	case *sauronv1.ResponseFormat_JsonSchema:
 		v.required("response_format.json_schema.name", format.JsonSchema.GetName())
+		v.required("response_format.json_schema.schema_json", format.JsonSchema.GetSchemaJson())
 		v.jsonObject("response_format.json_schema.schema_json", format.JsonSchema.GetSchemaJson())
 	}
 }
@@ -217,12 +237,39 @@ func (v *violations) structValue(path string, value *structpb.Value) {
 			v.add(path, "must be a finite number")
 		}
 	case *structpb.Value_StructValue:
-		for key, member := range kind.StructValue.GetFields() {
-			v.structValue(path+"."+key, member)
+		for key, member := range sorted(kind.StructValue) {
+			v.structValue(join(path, "."+key), member)
 		}
 	case *structpb.Value_ListValue:
 		for i, item := range kind.ListValue.GetValues() {
-			v.structValue(fmt.Sprintf("%s[%d]", path, i), item)
+			v.structValue(join(path, "["+strconv.Itoa(i)+"]"), item)
 		}
 	}
 }
+
+// sorted yields the members of s by name, so that the same request gets the same
+// answer each time.
+func sorted(s *structpb.Struct) iter.Seq2[string, *structpb.Value] {
+	return func(yield func(string, *structpb.Value) bool) {
+		for _, key := range slices.Sorted(maps.Keys(s.GetFields())) {
+			if !yield(key, s.GetFields()[key]) {
+				return
+			}
+		}
+	}
+}
+
+// join returns the path of what is at step from path. A path that was cut stays as
+// it is, so that what is inside a long name costs nothing more.
+func join(path, step string) string {
+	if len(path) > maxPath {
+		return path
+	}
+	if path += step; len(path) <= maxPath {
+		return path
+	}
+	return strings.ToValidUTF8(path[:maxPath], "") + " ..." // longer than maxPath, also if it lost a rune
+}
+
+// fold returns s as encoding/json compares the names of members.
+func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
