@@ -15,7 +15,7 @@ func (m *Manager) Left() Left {
 	defer m.mu.Unlock()
 	return Left{
 		Live: len(m.live), Joinable: len(m.joinable), Requests: len(m.requests),
-		Remembered: len(m.memory.entries), Subs: m.subs,
+		Remembered: len(m.memory.ended), Subs: m.subs,
 		Queue: len(m.admission.queue), Preparing: m.admission.preparing, Blocked: len(m.admission.blocked),
 		Backlog: len(m.admission.backlog), Streaming: len(m.admission.streaming),
 		LogBytes: m.logBytes.Load(),
@@ -44,3 +44,9 @@ func (l Log) Append(e event.Event, encode func([]byte, int64, event.Event) []byt
 
 // Read reads from entry next on.
 func (l Log) Read(next, limit int) Batch { return l.log.read(next, limit) }
+
+// Wait waits for entry next or the end.
+func (l Log) Wait(next int) <-chan struct{} { return l.log.wait(next) }
+
+// Close ends the log.
+func (l Log) Close() { l.log.close(&End{Outcome: Completed}) }

@@ -68,6 +68,40 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// Waiting is over when there is something beyond the cursor, even if it came between
+// the last look and the wait.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(w *world) { w.streaming = script(finished()) })
+		first, last := w.join("a", "A"), w.join("b", "A")
+		synctest.Wait()
+		ready := func(s *manager.Subscription) bool {
+			select {
+			case <-s.Wait():
+				return true
+			default:
+				return false
+			}
+		}
+		if !ready(first) {
+			t.Error("the log has entries, and the wait is not over")
+		}
+		w.cancel("b", manager.StateCancelled)
+		last.Leave(manager.Cancelled)
+		read(first).complete(t)
+		w.Close()
+
+		log := manager.NewLog()
+		before := log.Wait(0)
+		log.Append(event.Text("x"), encodeLine)
+		<-before
+		before = log.Wait(1)
+		log.Close()
+		<-before
+		<-log.Wait(1) // nobody waited when the end came
+	})
+}
+
 // A delta over the limit is split at rune boundaries; nothing is lost or added.
 func TestPieces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -50,7 +50,7 @@ func TestAddresses(t *testing.T) {
 			l := listen(t, tt.network, tt.listen)
 			serveOn(t, l, h)
 			cfg := hooked(&fakeUpstream{})
-			cfg.Hook = &prepare.HookConfig{Address: tt.prefix + l.Addr().String(), Timeout: 5 * time.Second}
+			cfg.Hook = &prepare.HookConfig{Address: tt.prefix + l.Addr().String(), Timeout: time.Minute}
 			routes := newRoutes(t, []prepare.RouteConfig{cfg})
 			if _, err := resolve(t, routes, "m").Preparer("t", request("m")).Prepare(t.Context(), "g"); err != nil {
 				t.Errorf("Prepare: %v", err)

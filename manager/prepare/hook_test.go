@@ -487,7 +487,7 @@ func TestHookSizes(t *testing.T) {
 				up := &fakeUpstream{}
 				routes := newRoutes(t, []prepare.RouteConfig{hooked(up)}, serve(t, h).dialer())
 				req := request("m")
-				req.Messages[0].Content = strings.Repeat("y", 20<<20)
+				req.Messages[0].Content = strings.Repeat("y", 6<<20)
 				_, err := resolve(t, routes, "m").Preparer("t", req).Prepare(t.Context(), "g")
 				if len(h.calls()) != 1 {
 					t.Fatalf("%d calls, want 1", len(h.calls()))

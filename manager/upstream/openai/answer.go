@@ -36,7 +36,7 @@ func newAnswer(log *slog.Logger, extensions bool) *answer {
 }
 
 // take returns what the chunk data yields, at least one event. They are valid until
-// the next call, which must not follow an error.
+// the next call of take or end, which must not follow an error.
 func (a *answer) take(ctx context.Context, data []byte) ([]event.Event, error) {
 	c := &a.chunk
 	if err := c.parse(data); err != nil {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -35,7 +37,7 @@ func FuzzChunk(f *testing.F) {
 			return
 		}
 		got := map[event.Kind]string{}
-		for _, e := range append(events, a.end()...) {
+		for _, e := range append(slices.Clone(events), a.end()...) {
 			got[e.Kind] += e.Text
 			texts := []string{e.Text}
 			if e.ToolCall != nil {
@@ -108,8 +110,8 @@ func seeds(f *testing.F) [][]byte {
 		seen[odd] = true
 	}
 	var all [][]byte
-	for chunk := range seen {
-		all = append(all, bytes.Clone([]byte(chunk)))
+	for _, chunk := range slices.Sorted(maps.Keys(seen)) {
+		all = append(all, []byte(chunk))
 	}
 	return all
 }

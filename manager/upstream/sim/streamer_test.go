@@ -75,11 +75,11 @@ func TestEmptyAnswer(t *testing.T) {
 // However long and however paced, the last token is due at the sum.
 func TestLongAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := sim.Config{Name: "sim", Tokens: 20_000, FirstToken: time.Hour, InterToken: time.Hour}
+		cfg := sim.Config{Name: "sim", Tokens: 5_000, FirstToken: time.Hour, InterToken: time.Hour}
 		got := collect(t.Context(), t, newSim(t, cfg).Streamer(request("hello"), "m"))
 		_, tokens, _ := got.text()
-		if last := got.at[len(got.at)-1]; tokens != 20_000 || last != 20_000*time.Hour {
-			t.Errorf("%d tokens until %v, want 20000 until %v", tokens, last, 20_000*time.Hour)
+		if last := got.at[len(got.at)-1]; tokens != 5_000 || last != 5_000*time.Hour {
+			t.Errorf("%d tokens until %v, want 5000 until %v", tokens, last, 5_000*time.Hour)
 		}
 	})
 }
