@@ -220,12 +220,18 @@ func TestCreditComesBack(t *testing.T) {
 	})
 }
 
-// serveBare serves Generate by handler alone, with the server's codec.
-func serveBare(t *testing.T, handler func(grpc.ServerStream) error) *grpc.ClientConn {
+// serveBare serves Generate by handler alone.
+func serveBare(t *testing.T, handler func(grpc.ServerStream) error, opts ...grpc.ServerOption) *grpc.ClientConn {
+	t.Helper()
+	return serveService(t, bareService{handler: handler}, opts...)
+}
+
+// serveService serves a service in memory, with the server's codec.
+func serveService(t *testing.T, service sauronv1.GenerationServiceServer, opts ...grpc.ServerOption) *grpc.ClientConn {
 	t.Helper()
 	listener := bufconn.Listen(1 << 20)
-	s := grpc.NewServer(grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))
-	sauronv1.RegisterGenerationServiceServer(s, bareService{handler: handler})
+	s := grpc.NewServer(append(opts, grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...)
+	sauronv1.RegisterGenerationServiceServer(s, service)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	t.Cleanup(func() {

@@ -86,36 +86,43 @@ func TestEncodeKinds(t *testing.T) {
 		want *sauronv1.Event // without its sequence
 	}{
 		{
-			"KindStage", event.Event{Kind: event.KindStage, Stage: event.StageWaiting},
+			"KindStage",
+			event.Event{Kind: event.KindStage, Stage: event.StageWaiting},
 			&sauronv1.Event{Kind: &sauronv1.Event_StageChanged{StageChanged: &sauronv1.StageChanged{Stage: sauronv1.Stage_STAGE_WAITING}}},
 		},
 		{"KindText", event.Text("a text"), &sauronv1.Event{Kind: &sauronv1.Event_TextDelta{TextDelta: "a text"}}},
 		{
-			"KindReasoning", event.Event{Kind: event.KindReasoning, Text: "a reason"},
+			"KindReasoning",
+			event.Event{Kind: event.KindReasoning, Text: "a reason"},
 			&sauronv1.Event{Kind: &sauronv1.Event_ReasoningDelta{ReasoningDelta: "a reason"}},
 		},
 		{
-			"KindRefusal", event.Event{Kind: event.KindRefusal, Text: "no"},
+			"KindRefusal",
+			event.Event{Kind: event.KindRefusal, Text: "no"},
 			&sauronv1.Event{Kind: &sauronv1.Event_RefusalDelta{RefusalDelta: "no"}},
 		},
 		{
-			"KindToolCall", event.Event{Kind: event.KindToolCall, ToolCall: &event.ToolCallDelta{Index: 3, ID: "id", Name: "name", Arguments: "{"}},
+			"KindToolCall",
+			event.Event{Kind: event.KindToolCall, ToolCall: &event.ToolCallDelta{Index: 3, ID: "id", Name: "name", Arguments: "{"}},
 			&sauronv1.Event{Kind: &sauronv1.Event_ToolCallDelta{ToolCallDelta: &sauronv1.ToolCallDelta{
 				Index: 3, Id: "id", Name: "name", ArgumentsDelta: "{",
 			}}},
 		},
 		{
-			"KindExtension", event.Event{Kind: event.KindExtension, Text: `{"a":1}`},
+			"KindExtension",
+			event.Event{Kind: event.KindExtension, Text: `{"a":1}`},
 			&sauronv1.Event{Kind: &sauronv1.Event_UpstreamExtensionJson{UpstreamExtensionJson: `{"a":1}`}},
 		},
 		{
-			"KindUsage", event.Event{Kind: event.KindUsage, Usage: &event.Usage{Prompt: 1, Completion: 2, Cached: 3, Reasoning: 4}},
+			"KindUsage",
+			event.Event{Kind: event.KindUsage, Usage: &event.Usage{Prompt: 1, Completion: 2, Cached: 3, Reasoning: 4}},
 			&sauronv1.Event{Kind: &sauronv1.Event_Usage{Usage: &sauronv1.Usage{
 				PromptTokens: 1, CompletionTokens: 2, CachedTokens: 3, ReasoningTokens: 4,
 			}}},
 		},
 		{
-			"KindFinished", event.Event{Kind: event.KindFinished, Finish: &event.Finish{
+			"KindFinished",
+			event.Event{Kind: event.KindFinished, Finish: &event.Finish{
 				Reason: event.FinishLength, Raw: "raw", Model: "model", ResponseID: "response", Fingerprint: "fingerprint",
 			}},
 			&sauronv1.Event{Kind: &sauronv1.Event_Finished{Finished: &sauronv1.Finished{

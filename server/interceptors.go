@@ -98,15 +98,16 @@ type validatedStream struct {
 
 // RecvMsg implements grpc.ServerStream.
 func (s *validatedStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
-		return err
-	}
+	err := s.ServerStream.RecvMsg(m)
 	req, ok := m.(*sauronv1.GenerateRequest)
 	if !ok {
-		return nil
+		return err
 	}
-	err := Validate(req)
-	if err != nil {
+	if err == nil {
+		err = Validate(req)
+	}
+	// gRPC itself refuses a message over the limit.
+	if code := status.Code(err); code == codes.InvalidArgument || code == codes.ResourceExhausted {
 		s.metrics.request(unknownRoute, noParticipation, manager.Refused)
 	}
 	return err

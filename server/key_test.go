@@ -361,18 +361,18 @@ func unknownField(number protowire.Number, text string) []byte {
 	return protowire.AppendString(protowire.AppendTag(nil, number, protowire.BytesType), text)
 }
 
-func value(t testing.TB, v any) *structpb.Value {
-	t.Helper()
+func value(tb testing.TB, v any) *structpb.Value {
+	tb.Helper()
 	p, err := structpb.NewValue(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
 
-func extensions(t testing.TB, members map[string]any) *sauronv1.GenerateRequest {
-	t.Helper()
-	return &sauronv1.GenerateRequest{Extensions: value(t, members).GetStructValue()}
+func extensions(tb testing.TB, members map[string]any) *sauronv1.GenerateRequest {
+	tb.Helper()
+	return &sauronv1.GenerateRequest{Extensions: value(tb, members).GetStructValue()}
 }
 
 func contents(texts ...string) *sauronv1.GenerateRequest {
@@ -503,8 +503,8 @@ func TestKeyOfUnknownFields(t *testing.T) {
 
 // Requests that are nearly the same, or the same bytes cut or nested elsewhere: no
 // two have the same key.
-func nearRequests(t testing.TB) map[string]*sauronv1.GenerateRequest {
-	t.Helper()
+func nearRequests(tb testing.TB) map[string]*sauronv1.GenerateRequest {
+	tb.Helper()
 	user := sauronv1.Role_ROLE_USER
 	message := func(m *sauronv1.Message) *sauronv1.GenerateRequest {
 		return &sauronv1.GenerateRequest{Messages: []*sauronv1.Message{m}}
@@ -535,8 +535,8 @@ func nearRequests(t testing.TB) map[string]*sauronv1.GenerateRequest {
 		return message(&sauronv1.Message{Role: user, ToolCalls: calls})
 	}
 	ext := func(members map[string]any) *sauronv1.GenerateRequest {
-		t.Helper()
-		return extensions(t, members)
+		tb.Helper()
+		return extensions(tb, members)
 	}
 	return map[string]*sauronv1.GenerateRequest{
 		"nothing": {},
@@ -567,7 +567,7 @@ func nearRequests(t testing.TB) map[string]*sauronv1.GenerateRequest {
 		"id ab":        message(&sauronv1.Message{Role: user, ToolCallId: "ab"}),
 		"name ab":      message(&sauronv1.Message{Role: user, Name: "ab"}),
 		"other role":   message(&sauronv1.Message{Role: sauronv1.Role_ROLE_SYSTEM, Content: "x"}),
-		"unknown role": message(&sauronv1.Message{Role: 1000, Content: "x"}),
+		"unknown role": message(&sauronv1.Message{Role: user + 1<<8, Content: "x"}),
 		"minus role":   message(&sauronv1.Message{Role: -1, Content: "x"}),
 
 		// Parts.
@@ -766,7 +766,7 @@ func (r relative) String() string {
 
 // scalars returns values to try in a field.
 func scalars(f protoreflect.FieldDescriptor) []protoreflect.Value {
-	switch f.Kind() {
+	switch f.Kind() { //nolint:exhaustive // the default tells what to do
 	case protoreflect.BoolKind:
 		return []protoreflect.Value{protoreflect.ValueOfBool(false), protoreflect.ValueOfBool(true)}
 	case protoreflect.EnumKind:
@@ -916,15 +916,16 @@ func singularNeighbours(m protoreflect.Message, f protoreflect.FieldDescriptor, 
 		old := m.Get(was)
 		restore = func() { m.Set(was, old) }
 	}
-	if f.Message() == nil {
+	switch {
+	case f.Message() == nil:
 		for _, v := range scalars(f) {
 			m.Set(f, v)
 			try(path)
 			restore()
 		}
-	} else if m.Has(f) {
+	case m.Has(f):
 		neighbours(m.Get(f).Message(), path, try)
-	} else {
+	default:
 		m.Set(f, m.NewField(f))
 		try(path + " empty")
 		m.Clear(f)

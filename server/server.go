@@ -42,6 +42,7 @@ type Server struct {
 	listener net.Listener
 	admin    net.Listener // nil: none
 	manager  *manager.Manager
+	service  *service
 	grpc     *grpc.Server
 	http     *http.Server
 	health   *health.Server
@@ -94,13 +95,14 @@ func newServer(cfg Config, listener, admin net.Listener) *Server {
 			MinTime: cfg.KeepaliveMinInterval, PermitWithoutStream: true,
 		}),
 	)...)
-	sauronv1.RegisterGenerationServiceServer(s.grpc, &service{
+	s.service = &service{
 		manager:     s.manager,
 		routes:      cfg.Routes,
 		metrics:     m,
 		orphanGrace: cfg.Manager.OrphanGrace,
 		slow:        cfg.SlowConsumerTimeout,
-	})
+	}
+	sauronv1.RegisterGenerationServiceServer(s.grpc, s.service)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	s.health.SetServingStatus(sauronv1.GenerationService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	reflection.Register(s.grpc)

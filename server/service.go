@@ -57,9 +57,10 @@ func (s *service) Generate(req *sauronv1.GenerateRequest, stream grpc.ServerStre
 		return err
 	}
 
+	outcome := manager.Disconnected // if delivering panics
+	defer func() { sub.Leave(outcome) }()
 	d := &delivery{sub: sub, stream: stream, credit: newCredit(), metrics: s.metrics, joined: joined, slow: s.slow}
-	outcome, err := d.run()
-	sub.Leave(outcome)
+	outcome, err = d.run()
 	s.metrics.request(route, string(sub.Participation()), outcome)
 	if shared := sub.SharedTokens(); shared > 0 {
 		s.metrics.shared.WithLabelValues(route).Add(float64(shared))

@@ -168,8 +168,8 @@ func TestRefusals(t *testing.T) {
 	}
 	cancel(t, c, "busy", stateCancelled)
 	busy.cancelled(t)
-	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="none"}`); got != 2 {
-		t.Errorf("%v requests were refused without a route, want 2", got) // unknown model, bad id; too large never arrives
+	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="none"}`); got != 3 {
+		t.Errorf("%v requests were refused without a route, want 3", got) // unknown model, bad id, too large
 	}
 	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="m"}`); got != 2 {
 		t.Errorf("%v requests of the route were refused, want 2", got)

@@ -137,7 +137,9 @@ func TestStatusDetails(t *testing.T) {
 		{"last_sequence", 0, nil, 12345678901, map[string]string{"last_sequence": "12345678901"}},
 		{"metadata", 0, map[string]string{"upstream_status": "503"}, -1, map[string]string{"upstream_status": "503"}},
 		{
-			"all", time.Nanosecond, map[string]string{"code": "a.b", "param": "c"}, 7,
+			"all", time.Nanosecond,
+			map[string]string{"code": "a.b", "param": "c"},
+			7,
 			map[string]string{"code": "a.b", "param": "c", "last_sequence": "7"},
 		},
 	} {

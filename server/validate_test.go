@@ -24,36 +24,36 @@ import (
 // violated returns the fields that err, of Validate, names. It fails unless err is
 // nil or an INVALID_ARGUMENT as the contract has it: with a BadRequest alone, a
 // description for each field, and nothing of what the caller wrote.
-func violated(t testing.TB, err error) []string {
-	t.Helper()
+func violated(tb testing.TB, err error) []string {
+	tb.Helper()
 	if err == nil {
 		return nil
 	}
 	s, ok := status.FromError(err)
 	if !ok || s.Code() != codes.InvalidArgument || len(s.Details()) != 1 {
-		t.Fatalf("got %v with %d details, want INVALID_ARGUMENT with one", err, len(s.Details()))
+		tb.Fatalf("got %v with %d details, want INVALID_ARGUMENT with one", err, len(s.Details()))
 	}
 	var fields []string
 	for _, v := range detail[*errdetails.BadRequest](s).GetFieldViolations() {
 		if v.GetField() == "" || v.GetDescription() == "" {
-			t.Errorf("violation %v, want a field and a description", v)
+			tb.Errorf("violation %v, want a field and a description", v)
 		}
 		fields = append(fields, v.GetField())
 	}
 	if len(fields) == 0 || !strings.HasPrefix(s.Message(), "invalid request: "+fields[0]+": ") {
-		t.Errorf("text %q, want it to begin with the first of %q", s.Message(), fields)
+		tb.Errorf("text %q, want it to begin with the first of %q", s.Message(), fields)
 	}
 	if text := s.Proto().String(); strings.Contains(text, secret) {
-		t.Errorf("the status quotes the request: %s", text)
+		tb.Errorf("the status quotes the request: %s", text)
 	}
 	return fields
 }
 
 // wantViolated fails unless Validate finds want, in that order.
-func wantViolated(t testing.TB, req *sauronv1.GenerateRequest, want ...string) {
-	t.Helper()
-	if got := violated(t, Validate(req)); !slices.Equal(got, want) {
-		t.Errorf("violations at %q, want %q", got, want)
+func wantViolated(tb testing.TB, req *sauronv1.GenerateRequest, want ...string) {
+	tb.Helper()
+	if got := violated(tb, Validate(req)); !slices.Equal(got, want) {
+		tb.Errorf("violations at %q, want %q", got, want)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestInvalidRequests(t *testing.T) {
 	image := func(i *sauronv1.Image) *sauronv1.ContentPart {
 		return &sauronv1.ContentPart{Part: &sauronv1.ContentPart_Image{Image: i}}
 	}
-	number := func(f float64) *structpb.Value { return structpb.NewNumberValue(f) }
+	number := structpb.NewNumberValue
 	list := func(values ...*structpb.Value) *structpb.Value {
 		return structpb.NewListValue(&structpb.ListValue{Values: values})
 	}
@@ -455,15 +455,24 @@ func TestValidateIsLinear(t *testing.T) {
 	}
 }
 
-// A path has no half of a rune: a status could not be sent with it.
+// A long path is cut, between runes: a status could not be sent with half of one.
 func TestLongPathsAreText(t *testing.T) {
 	for n := range 200 {
+		name := strings.Repeat("a", n) + "\U0001f600\U0001f600"
 		req := ask("", "hello")
-		req.Extensions = &structpb.Struct{Fields: map[string]*structpb.Value{strings.Repeat("a", n) + "\U0001f600\U0001f600": {
+		req.Extensions = &structpb.Struct{Fields: map[string]*structpb.Value{name: {
 			Kind: &structpb.Value_ListValue{ListValue: &structpb.ListValue{Values: []*structpb.Value{{}, {}}}},
 		}}}
-		if got := len(violated(t, Validate(req))); got != 2 {
-			t.Errorf("a name of %d bytes: %d violations, want 2", n+8, got)
+		got := violated(t, Validate(req))
+		if len(got) != 2 {
+			t.Fatalf("%q: violations at %q, want 2", name, got)
+		}
+		for i, path := range got {
+			want := fmt.Sprintf("extensions.%s[%d]", name, i)
+			begin, cut := strings.CutSuffix(path, " ...")
+			if whole := !cut && path == want; !whole && !(cut && len(begin) > 92 && strings.HasPrefix(want, begin)) {
+				t.Errorf("violation at %q, want %q, cut if it is long", path, want)
+			}
 		}
 	}
 }
@@ -534,11 +543,11 @@ func FuzzValidate(f *testing.F) {
 	})
 }
 
-func sentBytes(t testing.TB, req *sauronv1.GenerateRequest) []byte {
-	t.Helper()
+func sentBytes(tb testing.TB, req *sauronv1.GenerateRequest) []byte {
+	tb.Helper()
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
