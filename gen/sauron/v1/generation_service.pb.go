@@ -936,7 +936,7 @@ type Sampling struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Randomness, from 0 on.
 	Temperature *float64 `protobuf:"fixed64,1,opt,name=temperature,proto3,oneof" json:"temperature,omitempty"`
-	// The probability mass to choose from, above 0 and at most 1.
+	// The probability mass to choose from, from 0 to 1.
 	TopP *float64 `protobuf:"fixed64,2,opt,name=top_p,json=topP,proto3,oneof" json:"top_p,omitempty"`
 	// The most tokens to generate, reasoning included; at least 1.
 	MaxTokens *int32 `protobuf:"varint,3,opt,name=max_tokens,json=maxTokens,proto3,oneof" json:"max_tokens,omitempty"`
