@@ -92,7 +92,8 @@ func (m *Manager) removeLocked(b *broadcast) {
 // that may let somebody: a place that came free, an arrival, an orphan that was
 // attached to, a generation that became an orphan.
 func (m *Manager) advanceLocked() {
-	for m.fillSlotsLocked() || m.fillBacklogLocked() || m.fillPermitsLocked() || m.limitOrphansLocked() {
+	for moved := true; moved; {
+		moved = m.fillSlotsLocked() || m.fillBacklogLocked() || m.fillPermitsLocked() || m.limitOrphansLocked()
 	}
 }
 

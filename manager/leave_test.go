@@ -160,13 +160,13 @@ func TestIDMemory(t *testing.T) {
 
 		time.Sleep(w.cfg.IDMemory - ended - 1)
 		w.cancel("a", manager.StateCancelled)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if _, err := w.Cancel("t", "a"); !errors.Is(err, manager.ErrUnknownRequest) {
 			t.Errorf("cancel of a forgotten id: %v", err)
 		}
 		time.Sleep(ended - 1)
 		w.cancel("b", manager.StateAlreadyFinished)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if _, err := w.Cancel("t", "b"); !errors.Is(err, manager.ErrUnknownRequest) {
 			t.Errorf("cancel of a forgotten id: %v", err)
 		}
@@ -234,7 +234,7 @@ func TestLastDisconnects(t *testing.T) {
 		if s := w.Stats(); s.Orphans != 1 {
 			t.Errorf("%d orphans", s.Orphans)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.wantStage(stage, btoi(stage == event.StageStreaming)) // unwinding
 		time.Sleep(w.unwind)
 		w.wantStage(stage, 0)
@@ -326,7 +326,7 @@ func TestKeptLog(t *testing.T) {
 		if s := w.Stats(); s.LogBytes == 0 {
 			t.Error("the log is gone before its time")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if s := w.Stats(); s.LogBytes != 0 {
 			t.Errorf("%d bytes of logs are kept", s.LogBytes)
@@ -455,7 +455,7 @@ func TestLeases(t *testing.T) {
 				if tt.want > 0 {
 					time.Sleep(tt.want - 1)
 					w.wantStage(event.StageStreaming, 1)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 				}
 				w.wantStage(event.StageStreaming, 0)
 				if got := w.streamEnded[0]; got != tt.want {
@@ -533,7 +533,7 @@ func TestCancelDoesNotWait(t *testing.T) {
 // A lease may be longer than the memory of ids: the id is known as long as it goes
 // on.
 func TestLeaseLongerThanMemory(t *testing.T) {
-	bubble(t, func(w *world) { w.cfg.IDMemory, w.interToken = time.Second, 30*time.Second }, func(t *testing.T, w *world) {
+	bubble(t, func(w *world) { w.cfg.IDMemory, w.interToken = time.Second, 30*time.Second }, func(_ *testing.T, w *world) {
 		w.join("a", "A").Leave(manager.Disconnected)
 		time.Sleep(5 * time.Second)
 		w.cancel("a", manager.StateCancelled)

@@ -103,12 +103,12 @@ func TestOrphansHoldHalfOfTheSlots(t *testing.T) {
 
 // One slot may be held by an orphan, for its grace.
 func TestOrphanMayHoldTheOnlySlot(t *testing.T) {
-	bubble(t, func(w *world) { w.cfg.MaxConcurrentLLMStreams, w.tokens = 1, 1000 }, func(t *testing.T, w *world) {
+	bubble(t, func(w *world) { w.cfg.MaxConcurrentLLMStreams, w.tokens = 1, 1000 }, func(_ *testing.T, w *world) {
 		w.orphan("o", "O")
 		r := w.join("r", "R")
 		time.Sleep(w.cfg.OrphanGrace - 1)
 		w.wantStreams(1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		w.wantStreams(2)
 		w.cancel("r", manager.StateCancelled)

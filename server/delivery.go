@@ -10,6 +10,7 @@ import (
 
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 	"github.com/sauron-stream/sauron/manager"
+	"github.com/sauron-stream/sauron/manager/event"
 	"github.com/sauron-stream/sauron/manager/fault"
 )
 
@@ -27,7 +28,7 @@ type delivery struct {
 	last       int64 // sequence handed over
 	events     int64
 	firstToken time.Duration // after joined; 0: none yet
-	usage      *manager.End
+	usage      *event.Usage  // set when the answer was whole and the upstream sent one
 }
 
 // run delivers until the stream ends. It returns how it ended and the handler's
@@ -114,18 +115,16 @@ func (d *delivery) private(e *sauronv1.Event) error {
 
 // finish ends the stream as its generation, or a Cancel, has decided.
 func (d *delivery) finish(end *manager.End) (manager.Outcome, error) {
-	switch end.Outcome {
-	case manager.Cancelled:
-		err := d.private(&sauronv1.Event{Kind: &sauronv1.Event_Finished{
+	switch {
+	case end.Err != nil:
+		return end.Outcome, statusOf(end.Err, d.last)
+	case end.Outcome == manager.Cancelled:
+		return end.Outcome, d.private(&sauronv1.Event{Kind: &sauronv1.Event_Finished{
 			Finished: &sauronv1.Finished{Outcome: sauronv1.Outcome_OUTCOME_CANCELLED},
 		}})
-		return manager.Cancelled, err
-	case manager.Completed:
-		d.usage = end
-		return manager.Completed, nil
-	default:
-		return end.Outcome, statusOf(end.Err, d.last)
 	}
+	d.usage = end.Usage
+	return end.Outcome, nil
 }
 
 // lost ends a stream that the client, or its connection, has ended.
@@ -151,8 +150,8 @@ func (d *delivery) attributes() []slog.Attr {
 	if d.firstToken > 0 {
 		attrs = append(attrs, slog.Duration("first_token", d.firstToken))
 	}
-	if d.usage != nil && d.usage.Usage != nil {
-		attrs = append(attrs, slog.Int64("completion_tokens", d.usage.Usage.Completion))
+	if d.usage != nil {
+		attrs = append(attrs, slog.Int64("completion_tokens", d.usage.Completion))
 	}
 	return attrs
 }

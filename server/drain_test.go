@@ -96,6 +96,7 @@ func TestDrainTimeout(t *testing.T) {
 		var reader, stuck *received
 		reader = generate(t.Context(), t, r.client(), ask("reader", "A"))
 		stuck = generate(t.Context(), t, r.client(), ask("stuck", "A"))
+		synctest.Wait() // both have joined
 		begin := time.Now()
 		r.drain()
 		s := reader.failed(t, codes.Unavailable, "DRAINING")

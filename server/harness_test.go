@@ -113,11 +113,12 @@ func start(t *testing.T, set func(*options)) *running {
 	if set != nil {
 		set(&o)
 	}
-	listener, err := net.Listen("tcp", o.Listen)
+	var lc net.ListenConfig
+	listener, err := lc.Listen(t.Context(), "tcp", o.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	admin, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,10 @@ func startInBubble(t *testing.T, set func(*options)) *running {
 	r := &running{Server: o.build(t, log, listener, nil), log: log}
 	r.dial = func() *grpc.ClientConn {
 		dialer := grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) })
-		return dial(t, "passthrough:///bufconn", append(o.client, dialer)...)
+		// Windows that do not grow with the traffic: a stream that does not read is
+		// stuck at the same point every time.
+		static := []grpc.DialOption{grpc.WithInitialWindowSize(64 << 10), grpc.WithInitialConnWindowSize(1 << 20)}
+		return dial(t, "passthrough:///bufconn", append(append(o.client, static...), dialer)...)
 	}
 	r.run(t)
 	return r

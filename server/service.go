@@ -51,7 +51,7 @@ func (s *service) Generate(req *sauronv1.GenerateRequest, stream grpc.ServerStre
 		logRequest(stream.Context(), slog.String("route", route), slog.String("outcome", string(manager.Refused)))
 		var trailer metadata.MD
 		if _, isStatus := status.FromError(err); !isStatus {
-			err, trailer = refusal(err)
+			trailer, err = refusal(err)
 		}
 		stream.SetTrailer(trailer)
 		return err

@@ -96,18 +96,18 @@ func withDetails(s *status.Status, details ...protoadapt.MessageV1) error {
 	return with.Err()
 }
 
-// refusal returns a join's error as a caller sees it, and the trailer that tells a
-// retry policy when to come back.
-func refusal(err error) (error, metadata.MD) {
+// refusal returns the trailer that tells a retry policy when to come back, and a
+// join's error as a caller sees it.
+func refusal(err error) (metadata.MD, error) {
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {
-		return status.Error(codes.Internal, "internal error"), nil
+		return nil, status.Error(codes.Internal, "internal error")
 	}
 	var trailer metadata.MD
 	if f.RetryAfter > 0 {
 		trailer = metadata.Pairs(pushback, strconv.FormatInt(f.RetryAfter.Milliseconds(), 10))
 	}
-	return statusOf(f, -1), trailer
+	return trailer, statusOf(f, -1)
 }
 
 // deadlineSlack: a stream whose context ends this close to its own deadline ended by

@@ -178,7 +178,7 @@ func TestRefusal(t *testing.T) {
 			f := fault.New(fault.QueueFull, errors.New(secret))
 			f.RetryAfter = tt.retry
 			for _, err := range []error{f, fmt.Errorf("joining: %w", f)} {
-				got, trailer := refusal(err)
+				trailer, got := refusal(err)
 				s := wantStatus(t, got, codes.ResourceExhausted, "QUEUE_FULL")
 				if retry := detail[*errdetails.RetryInfo](s); retry.GetRetryDelay().AsDuration() != tt.retry {
 					t.Errorf("RetryInfo %v, want %v", retry, tt.retry)
@@ -196,7 +196,7 @@ func TestRefusal(t *testing.T) {
 
 // What is no fault is the server's own trouble: the caller learns nothing of it.
 func TestRefusalOfOtherErrors(t *testing.T) {
-	err, trailer := refusal(errors.New(secret))
+	trailer, err := refusal(errors.New(secret))
 	s := wantStatus(t, err, codes.Internal, "")
 	if s.Message() != "internal error" || len(s.Details()) != 0 || trailer != nil {
 		t.Errorf("got %v, %v", s, trailer)
@@ -215,7 +215,7 @@ func TestCauseStaysInside(t *testing.T) {
 		for _, cause := range causes {
 			f := fault.New(reason, cause)
 			f.RetryAfter, f.Metadata = time.Second, map[string]string{"code": "x"}
-			refused, trailer := refusal(f)
+			trailer, refused := refusal(f)
 			for _, err := range []error{statusOf(f, 3), statusOf(f, -1), refused} {
 				s := wantStatus(t, err, reasonCodes[reason], string(reason))
 				if said := fmt.Sprint(err, s.Proto(), trailer); strings.Contains(said, secret) {

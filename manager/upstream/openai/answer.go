@@ -105,7 +105,7 @@ func (a *answer) describe(c *chunk) {
 	first(&a.finish.ResponseID, c.id)
 	first(&a.finish.Model, c.model)
 	first(&a.finish.Fingerprint, c.fingerprint)
-	if u := c.usage.usage(); u != nil {
+	if u := readUsage(c.usage); u != nil {
 		a.usage = u
 	}
 }
@@ -157,42 +157,4 @@ func (a *answer) add(kind event.Kind, text string) {
 	if text != "" {
 		a.events = append(a.events, event.Event{Kind: kind, Text: text})
 	}
-}
-
-// usage returns the token counts, or nil if v has none.
-func (v jsonValue) usage() *event.Usage {
-	if !v.is('{') {
-		return nil
-	}
-	var u event.Usage
-	counts := false
-	for name, v := range v.members() {
-		switch string(name.name()) {
-		case "prompt_tokens":
-			u.Prompt, counts = v.count(), true
-		case "completion_tokens":
-			u.Completion, counts = v.count(), true
-		case "prompt_tokens_details":
-			u.Cached = v.detail("cached_tokens")
-		case "completion_tokens_details":
-			u.Reasoning = v.detail("reasoning_tokens")
-		}
-	}
-	if !counts {
-		return nil
-	}
-	return &u
-}
-
-// detail returns the number of tokens that v has under that name, or 0.
-func (v jsonValue) detail(of string) int64 {
-	if !v.is('{') {
-		return 0
-	}
-	for name, v := range v.members() {
-		if string(name.name()) == of {
-			return v.count()
-		}
-	}
-	return 0
 }

@@ -107,7 +107,9 @@ func writeToolChoice(w *jsonWriter, choice *sauronv1.ToolChoice) {
 			w.member("tool_choice", "none")
 		case sauronv1.ToolChoice_MODE_REQUIRED:
 			w.member("tool_choice", "required")
-		default:
+		case sauronv1.ToolChoice_MODE_UNSPECIFIED:
+			fallthrough
+		default: // both were refused before; a hook may have made one
 			w.fail(errors.New("openai: a tool choice that is none"))
 		}
 	}

@@ -31,7 +31,7 @@ func asked(t *testing.T, cfg openai.Config, req *sauronv1.GenerateRequest) (*htt
 		stream(hello, stop, done)(w, r)
 	}), "/v1") + path
 	before := proto.Clone(req)
-	check(t, collect(t, t.Context(), newUpstream(t, cfg).Streamer(req, "up/model")), "alive", `text "Hello"`, "alive", finished)
+	check(t, collect(t.Context(), t, newUpstream(t, cfg).Streamer(req, "up/model")), "alive", `text "Hello"`, "alive", finished)
 	if !proto.Equal(before, req) {
 		t.Error("the request was changed")
 	}
@@ -70,16 +70,16 @@ func TestBody(t *testing.T) {
 			{Role: sauronv1.Role_ROLE_TOOL, Content: "4", ToolCallId: "c1"},
 		},
 		Sampling: &sauronv1.Sampling{
-			Temperature: proto.Float64(0), TopP: proto.Float64(0.1), MaxTokens: proto.Int32(9), Stop: []string{"</s>", "b"},
-			Seed: proto.Int64(math.MaxInt64), PresencePenalty: proto.Float64(-0.5), FrequencyPenalty: proto.Float64(2), TopK: proto.Int32(40),
+			Temperature: proto.Float64(0), TopP: new(0.1), MaxTokens: proto.Int32(9), Stop: []string{"</s>", "b"},
+			Seed: proto.Int64(math.MaxInt64), PresencePenalty: new(-0.5), FrequencyPenalty: proto.Float64(2), TopK: proto.Int32(40),
 		},
 		Tools: []*sauronv1.Tool{
-			{Name: "f", Description: "does <it>", ParametersJson: " {\n \"type\" : \"object\", \"x\": 1.00, \"u\":\"\\u003c\" }\t", Strict: proto.Bool(false)},
+			{Name: "f", Description: "does <it>", ParametersJson: " {\n \"type\" : \"object\", \"x\": 1.00, \"u\":\"\\u003c\" }\t", Strict: new(false)},
 			{Name: "g"},
 		},
 		ToolChoice: &sauronv1.ToolChoice{Choice: &sauronv1.ToolChoice_Name{Name: "f"}},
 		ResponseFormat: &sauronv1.ResponseFormat{Format: &sauronv1.ResponseFormat_JsonSchema{JsonSchema: &sauronv1.JsonSchema{
-			Name: "s", Description: "d", SchemaJson: "{ \"a\":{},\n\"a\":{} }", Strict: proto.Bool(true),
+			Name: "s", Description: "d", SchemaJson: "{ \"a\":{},\n\"a\":{} }", Strict: new(true),
 		}}},
 		Extensions: extensions,
 	}
@@ -153,7 +153,7 @@ func TestRequestsWithoutABody(t *testing.T) {
 		"mode": func(r *sauronv1.GenerateRequest) {
 			r.ToolChoice = &sauronv1.ToolChoice{Choice: &sauronv1.ToolChoice_Mode_{}}
 		},
-		"number": func(r *sauronv1.GenerateRequest) { r.Sampling = &sauronv1.Sampling{TopP: proto.Float64(math.NaN())} },
+		"number": func(r *sauronv1.GenerateRequest) { r.Sampling = &sauronv1.Sampling{TopP: new(math.NaN())} },
 		"parameters": func(r *sauronv1.GenerateRequest) {
 			r.Tools = []*sauronv1.Tool{{Name: "f", ParametersJson: `{}}}],"model":"s3cr3t","x":[{"y":{"z":{}`}}
 		},
@@ -169,7 +169,7 @@ func TestRequestsWithoutABody(t *testing.T) {
 			cfg.Tries, cfg.Within = 3, mustHappen
 			req := request()
 			change(req)
-			check(t, collect(t, t.Context(), newUpstream(t, cfg).Streamer(req, "m")), "fault UPSTREAM_REJECTED")
+			check(t, collect(t.Context(), t, newUpstream(t, cfg).Streamer(req, "m")), "fault UPSTREAM_REJECTED")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package openai_test
 import (
 	"bufio"
 	"bytes"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"os"
@@ -114,9 +115,7 @@ func parseCapture(t *testing.T, name string, raw []byte) captured {
 func (c captured) handler(piece int, reset bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = nil // no guess if the captured server named none
-		for name, values := range c.header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), c.header)
 		w.WriteHeader(c.status)
 		for body := c.body; len(body) > 0; {
 			n := min(piece, len(body))

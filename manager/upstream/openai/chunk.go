@@ -145,21 +145,3 @@ func (c *chunk) parseDelta(delta jsonValue) error {
 	}
 	return nil
 }
-
-// only returns v if it is of that kind, or else nothing.
-func (v jsonValue) only(kind byte) jsonValue {
-	if !v.is(kind) {
-		return nil
-	}
-	return v
-}
-
-// into sets *at to v if it is of that kind, and to nothing if it is null. Any other
-// value is wrong.
-func (v jsonValue) into(at *jsonValue, kind byte, wrong error) error {
-	*at = v.only(kind)
-	if *at == nil && !v.is('n') {
-		return wrong
-	}
-	return nil
-}

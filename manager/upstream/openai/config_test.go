@@ -84,15 +84,15 @@ func TestTokenLimit(t *testing.T) {
 		}
 		req := request()
 		req.Sampling = &sauronv1.Sampling{MaxTokens: proto.Int32(9)}
-		collect(t, t.Context(), u.Streamer(req, "m"))
-		got := ""
+		collect(t.Context(), t, u.Streamer(req, "m"))
+		var got strings.Builder
 		for _, name := range []string{"max_tokens", "max_completion_tokens"} {
 			if body[name] == 9.0 {
-				got += name
+				got.WriteString(name)
 			}
 		}
-		if got != want {
-			t.Errorf("%s is told %q, want %s", baseURL, got, want)
+		if got.String() != want {
+			t.Errorf("%s is told %q, want %s", baseURL, got.String(), want)
 		}
 	}
 }

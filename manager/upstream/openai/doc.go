@@ -48,7 +48,8 @@
 //   - A rune split over two deltas of one kind is joined, be it by its bytes or by its
 //     \u escapes; a rest that is never continued is one U+FFFD, as are other bytes
 //     that are no UTF-8.
-//   - Of a tool call, id and name are yielded once, when they first come.
+//   - Of a tool call, id and name are yielded once, when they first come. Over 1 KiB
+//     they break the stream, as do over 1024 calls.
 //
 // Usage is what came last (some servers count along in every chunk); it is yielded
 // once, right before KindFinished.

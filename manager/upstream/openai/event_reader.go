@@ -48,7 +48,7 @@ type eventReader struct {
 	data    []byte
 	hasData bool // there was a data line, perhaps an empty one
 	failed  bool // the event's name is error
-	done    bool // the event was handed out
+	done    bool // it has ended; data may still be in use
 }
 
 // newEventReader returns a reader of src.
@@ -59,10 +59,10 @@ func newEventReader(src io.Reader) *eventReader {
 // next returns the next frame, as soon as its last line's end is there. The error
 // is errTooLarge or src's own.
 func (r *eventReader) next() (frame, error) {
-	if r.done {
-		r.data, r.hasData, r.failed, r.done = r.data[:0], false, false, false
-	}
 	for {
+		if r.done {
+			r.data, r.hasData, r.failed, r.done = r.data[:0], false, false, false
+		}
 		line, err := r.line()
 		if err != nil {
 			return frame{}, err
@@ -97,7 +97,7 @@ func (r *eventReader) next() (frame, error) {
 
 // dispatch ends the event at a blank line. It reports false if there was no event.
 func (r *eventReader) dispatch() (frame, bool) {
-	r.done = r.hasData || r.failed
+	r.done = true
 	switch {
 	case r.failed:
 		return frame{kind: frameError, data: r.data}, true

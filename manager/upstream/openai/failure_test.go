@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/sauron-stream/sauron/manager/fault"
+	"github.com/sauron-stream/sauron/manager/upstream/openai"
 )
 
 // What each status means, with the bodies that servers are known to send. Whatever of
@@ -55,6 +57,7 @@ func TestRefusals(t *testing.T) {
 		"429":              {429, nil, `{"error":{` + quoting + `}}`, "fault UPSTREAM_RATE_LIMITED upstream_status=429"},
 		"429_seconds":      {429, map[string]string{"Retry-After": "7"}, ``, "fault UPSTREAM_RATE_LIMITED upstream_status=429 retry_after=7s"},
 		"429_milliseconds": {429, map[string]string{"Retry-After": "7", "Retry-After-Ms": "6500"}, ``, "fault UPSTREAM_RATE_LIMITED upstream_status=429 retry_after=6.5s"},
+		"429_no_number":    {429, map[string]string{"Retry-After": "NaN"}, ``, "fault UPSTREAM_RATE_LIMITED upstream_status=429"},
 		"408":              {408, nil, ``, "fault UPSTREAM_UNAVAILABLE upstream_status=408"},
 		"500":              {500, nil, `{"error":{"code":"insufficient_quota"}}`, "fault UPSTREAM_UNAVAILABLE upstream_status=500"},
 		"503":              {503, map[string]string{"Retry-After": "7"}, ``, "fault UPSTREAM_UNAVAILABLE upstream_status=503"},
@@ -100,7 +103,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		url := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, status) })
 		cfg := config(url)
 		cfg.Tries, cfg.Within = 3, mustHappen
-		check(t, collect(t, t.Context(), newUpstream(t, cfg).Streamer(request(), "m")),
+		check(t, collect(t.Context(), t, newUpstream(t, cfg).Streamer(request(), "m")),
 			fmt.Sprintf("fault UPSTREAM_UNAVAILABLE upstream_status=%d", status))
 	}
 }
@@ -138,7 +141,7 @@ func TestContentTypes(t *testing.T) {
 
 // Any status of the 200s may carry a stream; one without a body carries none.
 func TestOtherSuccesses(t *testing.T) {
-	check(t, ask(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+	check(t, ask(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.WriteHeader(http.StatusCreated)
 		write(w, hello, stop, done)
@@ -222,6 +225,21 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+// A transport that gives up in its own time, as it does with a handshake.
+func TestTransportTimeout(t *testing.T) {
+	u, err := openai.NewWithTransport(config("http://up"), roundTrip(func(*http.Request) (*http.Response, error) {
+		return nil, os.ErrDeadlineExceeded
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range u.Streamer(request(), "m").Stream(t.Context()) {
+		if want := "UPSTREAM_UNAVAILABLE: openai: timeout"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 // A server whose certificate nobody vouches for is not asked.
 func TestUntrustedCertificate(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was asked") }))
@@ -239,6 +257,7 @@ func TestUntrustedCertificate(t *testing.T) {
 // raw answers with those bytes on the connection, whatever they are, once the request
 // was read, and closes it.
 func raw(t *testing.T, answer string, andReset bool) http.HandlerFunc {
+	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -256,6 +275,7 @@ func raw(t *testing.T, answer string, andReset bool) http.HandlerFunc {
 
 // reset resets the connection of a running answer.
 func reset(t *testing.T, w http.ResponseWriter) {
+	t.Helper()
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		t.Error(err)

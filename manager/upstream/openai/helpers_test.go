@@ -28,7 +28,7 @@ const mustHappen = 10 * time.Second
 const secret = "s3cr3t"
 
 // serve returns the base URL of a server with that handler.
-func serve(t testing.TB, handler http.HandlerFunc) string {
+func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
@@ -41,7 +41,7 @@ func config(baseURL string) openai.Config {
 }
 
 // newUpstream returns an upstream that is closed with the test.
-func newUpstream(t testing.TB, cfg openai.Config) *openai.Upstream {
+func newUpstream(t *testing.T, cfg openai.Config) *openai.Upstream {
 	t.Helper()
 	u, err := openai.New(cfg)
 	if err != nil {
@@ -59,14 +59,14 @@ func request() *sauronv1.GenerateRequest {
 }
 
 // ask returns what one attempt against baseURL yields, as lines.
-func ask(t testing.TB, baseURL string) []string {
+func ask(t *testing.T, baseURL string) []string {
 	t.Helper()
-	return collect(t, t.Context(), newUpstream(t, config(baseURL)).Streamer(request(), "m"))
+	return collect(t.Context(), t, newUpstream(t, config(baseURL)).Streamer(request(), "m"))
 }
 
 // collect returns what one attempt yields, as lines, and checks what holds for all
 // attempts.
-func collect(t testing.TB, ctx context.Context, s manager.Streamer) []string {
+func collect(ctx context.Context, t *testing.T, s manager.Streamer) []string {
 	t.Helper()
 	var lines []string
 	ended := false
@@ -89,7 +89,7 @@ func collect(t testing.TB, ctx context.Context, s manager.Streamer) []string {
 }
 
 // checkError fails if an error holds what it must not.
-func checkError(t testing.TB, err error) {
+func checkError(t *testing.T, err error) {
 	t.Helper()
 	if strings.Contains(err.Error(), secret) {
 		t.Errorf("the error holds a prompt, a key or upstream text: %v", err)
@@ -157,18 +157,19 @@ func errorLine(err error) string {
 	if !ok {
 		return "error " + err.Error()
 	}
-	line := "fault " + string(f.Reason)
+	var line strings.Builder
+	line.WriteString("fault " + string(f.Reason))
 	for _, key := range slices.Sorted(maps.Keys(f.Metadata)) {
-		line += " " + key + "=" + f.Metadata[key]
+		line.WriteString(" " + key + "=" + f.Metadata[key])
 	}
 	if f.RetryAfter != 0 {
-		line += " retry_after=" + f.RetryAfter.String()
+		line.WriteString(" retry_after=" + f.RetryAfter.String())
 	}
-	return line
+	return line.String()
 }
 
 // check fails if the lines differ.
-func check(t testing.TB, got []string, want ...string) {
+func check(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

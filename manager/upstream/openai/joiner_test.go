@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -23,29 +24,29 @@ func FuzzJoiner(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, cuts []byte) {
 		atoms := atoms(text)
 		var whole, cut []byte
-		var got string
+		var got strings.Builder
 		var j joiner
 		for i, atom := range atoms {
 			whole = append(whole, atom...)
 			cut = append(cut, atom...)
 			if len(cuts) > 0 && cuts[i%len(cuts)]&1 == 1 {
-				got += j.join(quote(cut))
+				got.WriteString(j.join(quote(cut)))
 				cut = nil
 			}
 		}
-		got += j.join(quote(cut)) + j.rest()
+		got.WriteString(j.join(quote(cut)) + j.rest())
 
-		if want := quote(whole).text(); got != want {
-			t.Errorf("%q in pieces is %q, whole it is %q", whole, got, want)
+		if want := quote(whole).text(); got.String() != want {
+			t.Errorf("%q in pieces is %q, whole it is %q", whole, got.String(), want)
 		}
-		if !utf8.ValidString(got) {
-			t.Errorf("%q gives %q", whole, got)
+		if !utf8.ValidString(got.String()) {
+			t.Errorf("%q gives %q", whole, got.String())
 		}
 		var want string
 		if err := json.Unmarshal(quote(whole), &want); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := collapse(got), collapse(want); got != want {
+		if got, want := collapse(got.String()), collapse(want); got != want {
 			t.Errorf("%q is %q, encoding/json has %q", whole, got, want)
 		}
 	})

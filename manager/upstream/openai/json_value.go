@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"iter"
@@ -22,11 +23,11 @@ func parseObject(data []byte) (jsonValue, error) {
 	if !json.Valid(data) {
 		return nil, errNotObject
 	}
-	v := jsonValue(data[skipSpace(data, 0):])
+	v := jsonValue(bytes.TrimSpace(data))
 	if v[0] != '{' {
 		return nil, errNotObject
 	}
-	return v[:skipValue(v, 0)], nil
+	return v, nil
 }
 
 // is reports what kind of value v is by its first byte: { [ " t f n, or - for
@@ -39,6 +40,24 @@ func (v jsonValue) is(kind byte) bool {
 		return kind == '-'
 	}
 	return v[0] == kind
+}
+
+// only returns v if it is of that kind, or else nothing.
+func (v jsonValue) only(kind byte) jsonValue {
+	if !v.is(kind) {
+		return nil
+	}
+	return v
+}
+
+// into sets *at to v if it is of that kind, and to nothing if it is null. Any other
+// value is wrong.
+func (v jsonValue) into(at *jsonValue, kind byte, wrong error) error {
+	*at = v.only(kind)
+	if *at == nil && !v.is('n') {
+		return wrong
+	}
+	return nil
 }
 
 // members yields the names and values of an object in their order. A name is a JSON

@@ -1,8 +1,11 @@
 package openai_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -197,9 +200,17 @@ func TestRetryAfterIsBounded(t *testing.T) {
 	}
 }
 
-// A retry says why; whoever can't wait has the failure itself.
+// A retry says why; whoever can't wait has the failure itself. It is logged: nobody
+// else is told of an attempt that another follows.
 func TestRetryHoldsTheFailure(t *testing.T) {
+	var log bytes.Buffer
 	cfg := config(serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
 	cfg.Tries, cfg.Within = 2, time.Minute
-	check(t, collect(t, t.Context(), newUpstream(t, cfg).Streamer(request(), "m")), "retry fault UPSTREAM_UNAVAILABLE upstream_status=502")
+	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s := newUpstream(t, cfg).Streamer(request(), "m")
+	check(t, collect(t.Context(), t, s), "retry fault UPSTREAM_UNAVAILABLE upstream_status=502")
+	check(t, collect(t.Context(), t, s), "fault UPSTREAM_UNAVAILABLE upstream_status=502")
+	if n := strings.Count(log.String(), "status 502"); n != 1 || !strings.Contains(log.String(), "upstream=up") {
+		t.Errorf("logged %d times, want 1: %s", n, log.String())
+	}
 }

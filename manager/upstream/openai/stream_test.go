@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +138,7 @@ func TestDeltas(t *testing.T) {
 		"index_by_position":     {delta(`"tool_calls":[{"id":"a"},{"id":"b"}]`), []string{`tool 0 id="a"`, `tool 1 id="b"`}},
 		"parallel_calls":        {delta(`"tool_calls":[{"index":1,"id":"b"},{"index":0,"id":"a"}]`) + call(`"index":1,"function":{"arguments":"x"}`), []string{`tool 1 id="b"`, `tool 0 id="a"`, `tool 1 arguments="x"`}},
 		"a_rune_cut_in_a_call":  {call(`"index":0,"function":{"arguments":"\ud83d"}`) + call(`"index":1,"function":{"arguments":"x"}`) + call(`"index":0,"function":{"arguments":"\ude00"}`), []string{"alive", `tool 1 arguments="x"`, `tool 0 arguments="😀"`}},
+		"many_calls":            {delta(`"tool_calls":[{}`+strings.Repeat(`,{}`, 1023)+`]`) + call(`"index":1023,"id":"c"`), []string{"alive", `tool 1023 id="c"`}},
 		"a_name_of_1_KiB":       {call(`"id":"` + strings.Repeat("x", 1024) + `"`), []string{`tool 0 id=1024 times "x"`}},
 		"an_escaped_name_is_ok": {call(`"id":"` + strings.Repeat(`\u0078`, 1024) + `"`), []string{`tool 0 id=1024 times "x"`}},
 	} {
@@ -168,6 +170,7 @@ func TestBrokenToolCalls(t *testing.T) {
 		"no_function":     `[{"function":"f"}]`,
 		"number_name":     `[{"function":{"name":7}}]`,
 		"object_argument": `[{"function":{"arguments":{}}}]`,
+		"too_many":        `[{}` + strings.Repeat(`,{}`, 1024) + `]`,
 		"long_id":         `[{"id":"` + strings.Repeat("x", 1025) + `"}]`,
 		"long_name":       `[{"function":{"name":"` + strings.Repeat("x", 1025) + `"}}]`,
 	} {
@@ -237,7 +240,7 @@ func TestOtherChoices(t *testing.T) {
 	var log bytes.Buffer
 	cfg := config(serve(t, stream(other+hello+other+stop+done)))
 	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
-	check(t, collect(t, t.Context(), newUpstream(t, cfg).Streamer(request(), "m")),
+	check(t, collect(t.Context(), t, newUpstream(t, cfg).Streamer(request(), "m")),
 		"alive", "alive", `text "Hello"`, "alive", "alive", finished)
 	if n := strings.Count(log.String(), "more than one choice"); n != 1 || !strings.Contains(log.String(), "upstream=up") {
 		t.Errorf("logged %d times, want 1: %s", n, log.String())
@@ -281,13 +284,13 @@ func TestExtensions(t *testing.T) {
 			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 			u := newUpstream(t, cfg)
 			req := request()
-			for _, line := range collect(t, t.Context(), u.Streamer(req, "m")) {
+			for _, line := range collect(t.Context(), t, u.Streamer(req, "m")) {
 				if strings.HasPrefix(line, "extension") {
 					t.Errorf("nobody asked for %s", line)
 				}
 			}
 			req.IncludeUpstreamExtensions = true
-			check(t, collect(t, t.Context(), u.Streamer(req, "m")), append(append([]string{"alive"}, test.want...), "alive", finished)...)
+			check(t, collect(t.Context(), t, u.Streamer(req, "m")), append(append([]string{"alive"}, test.want...), "alive", finished)...)
 			if n := strings.Count(log.String(), "over the limit"); n != test.logged {
 				t.Errorf("logged %d times, want %d: %s", n, test.logged, log.String())
 			}
@@ -300,7 +303,7 @@ func TestExtensionIsNoToken(t *testing.T) {
 	req := request()
 	req.IncludeUpstreamExtensions = true
 	u := newUpstream(t, config(serve(t, stream(`data: {"t":1}`+"\n\n: x\n"+hello+": y\n"+stop))))
-	check(t, collect(t, t.Context(), u.Streamer(req, "m")), "alive", `extension {"t":1}`, "alive", `text "Hello"`, "alive", finished)
+	check(t, collect(t.Context(), t, u.Streamer(req, "m")), "alive", `extension {"t":1}`, "alive", `text "Hello"`, "alive", finished)
 }
 
 // Events are handed on as they come, not when the stream ends.
@@ -328,7 +331,7 @@ func TestNothingIsHeldBack(t *testing.T) {
 	}
 	close(next)
 	want := []event.Kind{event.KindAlive, event.KindText, event.KindAlive, event.KindText, event.KindAlive, event.KindFinished}
-	if fmt.Sprint(kinds) != fmt.Sprint(want) {
+	if !slices.Equal(kinds, want) {
 		t.Errorf("kinds %v, want %v", kinds, want)
 	}
 }
@@ -340,6 +343,8 @@ func TestErrorsInTheStreamAreNamed(t *testing.T) {
 		`error: {"code":500,"message":"s3cr3t","type":"server_error"}`:                  "openai: error in the stream, type server_error, code 500",
 		`data: {"object":"error","message":"s3cr3t","type":"BadRequestError","code":1}`: "openai: error in the stream, type BadRequestError, code 1",
 		`data: {"error":{"type":"s3cr3t and more","code":"s3cr3t\n"}}`:                  "openai: error in the stream",
+		strings.TrimSpace(hello):                 "openai: the stream ended without a finish reason",
+		hello + "data: [DONE]":                   "openai: the stream ended without a finish reason",
 		`data: s3cr3t`:                           "openai: a chunk that is no JSON object",
 		`data: {"choices":[{"delta":"s3cr3t"}]}`: "openai: delta is no object",
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -42,19 +43,19 @@ func (s *streamer) Upstream() manager.Upstream { return s.upstream.name }
 // request has ended when it returns.
 func (s *streamer) Stream(ctx context.Context) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		left := false // whoever reads has broken off
-		emit := func(e event.Event) bool {
-			left = left || !yield(e, nil)
-			return !left
-		}
 		s.retries.begin()
-		f := s.attempt(ctx, emit)
+		f := s.attempt(ctx, func(e event.Event) bool { return yield(e, nil) })
 		switch {
-		case f == nil || left:
+		case f == nil:
 		case ctx.Err() != nil:
 			yield(event.Event{}, context.Cause(ctx))
 		default:
-			yield(event.Event{}, s.retries.judge(f))
+			err := s.retries.judge(f)
+			if retry, ok := errors.AsType[*fault.Retry](err); ok {
+				s.upstream.log.InfoContext(ctx, "upstream attempt failed; another follows",
+					slog.Any("error", retry.Err), slog.Duration("after", retry.After))
+			}
+			yield(event.Event{}, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package openai_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -101,7 +102,7 @@ func TestAfterTheFinish(t *testing.T) {
 					test.then(w, r)
 				}).Streamer(request(), "m")
 				start := time.Now()
-				got := collect(t, t.Context(), s)
+				got := collect(t.Context(), t, s)
 				if took := time.Since(start); took != test.took {
 					t.Errorf("took %v, want %v", took, test.took)
 				}
@@ -122,7 +123,7 @@ func TestContextEndsAfterTheFinish(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("limit"))
 		defer cancel()
 		start := time.Now()
-		check(t, collect(t, ctx, s), "alive", `text "Hello"`, "alive", finished)
+		check(t, collect(ctx, t, s), "alive", `text "Hello"`, "alive", finished)
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("took %v, want the time of the limit", took)
 		}
@@ -138,7 +139,7 @@ func TestSlowErrorBody(t *testing.T) {
 			<-r.Context().Done()
 		}).Streamer(request(), "m")
 		start := time.Now()
-		check(t, collect(t, t.Context(), s), "fault UPSTREAM_REJECTED upstream_status=422")
+		check(t, collect(t.Context(), t, s), "fault UPSTREAM_REJECTED upstream_status=422")
 		if took := time.Since(start); took != 2*time.Second {
 			t.Errorf("took %v, want 2s", took)
 		}
@@ -146,7 +147,7 @@ func TestSlowErrorBody(t *testing.T) {
 }
 
 // A connection serves the next stream if the server ended the body after [DONE], at
-// once or a little later.
+// once or a little later, until the upstream is closed.
 func TestConnectionsAreUsedAgain(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"at_once": 0, "a_little_later": 20 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
@@ -160,10 +161,12 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 					GotConn: func(c httptrace.GotConnInfo) { reused = append(reused, c.Reused) },
 				})
 				for range 3 {
-					collect(t, ctx, u.Streamer(request(), "m"))
+					collect(ctx, t, u.Streamer(request(), "m"))
 					synctest.Wait() // the transport takes the connection back
 				}
-				if want := []bool{false, true, true}; !slices.Equal(reused, want) {
+				u.Close()
+				collect(ctx, t, u.Streamer(request(), "m"))
+				if want := []bool{false, true, true, false}; !slices.Equal(reused, want) {
 					t.Errorf("connections used again: %v, want %v", reused, want)
 				}
 			})
@@ -171,30 +174,62 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 }
 
-// Whoever reads may break off at any event; the upstream's request ends with that.
+// Whoever reads may break off at any event; the stream ends at once and the upstream's
+// request with it.
 func TestReaderBreaksOff(t *testing.T) {
-	for events := 1; events <= 4; events++ {
-		synctest.Test(t, func(t *testing.T) {
-			ended := make(chan struct{})
-			s := inBubble(t, config("http://up"), func(w http.ResponseWriter, r *http.Request) {
-				defer close(ended)
-				write(w, hello, stop, done)
-				<-r.Context().Done()
-			}).Streamer(request(), "m")
-			n := 0
-			for range s.Stream(t.Context()) {
-				if n++; n == events {
-					break
+	for events, test := range map[int]struct {
+		answer []string
+		took   time.Duration
+	}{
+		1: {[]string{hello}, 0},
+		2: {[]string{hello}, 0},
+		3: {[]string{hello, stop}, 0},
+		4: {[]string{hello, stop, done}, 25 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprint(events), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan struct{})
+				s := inBubble(t, config("http://up"), func(w http.ResponseWriter, r *http.Request) {
+					defer close(ended)
+					write(w, test.answer...)
+					<-r.Context().Done()
+				}).Streamer(request(), "m")
+				start, n := time.Now(), 0
+				for range s.Stream(t.Context()) {
+					if n++; n == events {
+						break
+					}
 				}
-			}
-			synctest.Wait()
-			select {
-			case <-ended:
-			default:
-				t.Errorf("after %d events the upstream still works", events)
-			}
+				if took := time.Since(start); took != test.took {
+					t.Errorf("took %v, want %v", took, test.took)
+				}
+				synctest.Wait()
+				select {
+				case <-ended:
+				default:
+					t.Error("the upstream still works")
+				}
+			})
 		})
 	}
+}
+
+// Of the body of an error answer no more is read than may say something.
+func TestEndlessErrorBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := inBubble(t, config("http://up"), func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			for sent := 0; sent < 1<<20 && r.Context().Err() == nil; sent += 1 << 10 {
+				write(w, strings.Repeat("x", 1<<10))
+			}
+			<-r.Context().Done()
+		}).Streamer(request(), "m")
+		start := time.Now()
+		check(t, collect(t.Context(), t, s), "fault UPSTREAM_REJECTED upstream_status=400")
+		if took := time.Since(start); took != 0 {
+			t.Errorf("took %v, want no time", took)
+		}
+	})
 }
 
 // A stream that was never ranged over asks nothing of anybody.
@@ -207,18 +242,18 @@ func TestNothingIsAskedBeforeItIsRead(t *testing.T) {
 func TestSlowReaderLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inBubble(t, config("http://up"), stream(hello, hello, stop, hello, counts, done)).Streamer(request(), "m")
-		var text string
+		var text strings.Builder
 		for e, err := range s.Stream(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
 			if e.Kind == event.KindText {
-				text += e.Text
+				text.WriteString(e.Text)
 			}
 			<-time.After(time.Second)
 		}
-		if want := strings.Repeat("Hello", 3); text != want {
-			t.Errorf("text %q, want %q", text, want)
+		if want := strings.Repeat("Hello", 3); text.String() != want {
+			t.Errorf("text %q, want %q", text.String(), want)
 		}
 	})
 }

@@ -8,14 +8,19 @@ import (
 	"github.com/sauron-stream/sauron/manager/event"
 )
 
-// maxToolName bounds a tool call's id and its function's name, in bytes. Cut they
-// would be wrong, so a longer one breaks the stream.
-const maxToolName = 1 << 10
+// What an answer's tool calls are bounded by: their number, and the bytes of an id or
+// a function's name. Cut they would be wrong, so what is over a bound breaks the
+// stream.
+const (
+	maxToolCalls = 1 << 10
+	maxToolName  = 1 << 10
+)
 
 // Why a tool call can't be parsed.
 var (
 	errCall     = errors.New("openai: a tool call that is no object with an index and a function")
 	errToolName = errors.New("openai: id or name of a tool call over 1 KiB")
+	errTooMany  = errors.New("openai: over 1024 tool calls")
 )
 
 // toolCalls knows what was yielded of each tool call of a stream. Servers repeat ids
@@ -48,7 +53,7 @@ func (t toolCalls) take(v jsonValue, position int32) (*event.ToolCallDelta, erro
 		case "id":
 			err = v.into(&id, '"', errText)
 		case "function":
-			name, arguments, err = v.function()
+			name, arguments, err = readFunction(v)
 		}
 		if err != nil {
 			return nil, err
@@ -57,6 +62,9 @@ func (t toolCalls) take(v jsonValue, position int32) (*event.ToolCallDelta, erro
 
 	call := t[index]
 	if call == nil {
+		if len(t) == maxToolCalls {
+			return nil, errTooMany
+		}
 		call = &toolCall{}
 		t[index] = call
 	}
@@ -92,8 +100,8 @@ func (t toolCalls) rests() []event.ToolCallDelta {
 	return rests
 }
 
-// function returns the members of a tool call's function.
-func (v jsonValue) function() (name, arguments jsonValue, err error) {
+// readFunction returns the members of a tool call's function.
+func readFunction(v jsonValue) (name, arguments jsonValue, err error) {
 	if v.is('n') {
 		return nil, nil, nil
 	}

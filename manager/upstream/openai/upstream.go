@@ -81,8 +81,7 @@ func newUpstream(cfg Config, transport http.RoundTripper) (*Upstream, error) {
 	for name, value := range cfg.Headers {
 		u.header.Set(name, value)
 	}
-	u.host = u.header.Get("Host") // net/http takes it from the request alone
-	u.header.Del("Host")
+	u.host = u.header.Get("Host") // net/http sends the request's own, never the header
 	return u, nil
 }
 
