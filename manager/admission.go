@@ -26,6 +26,7 @@ type admission struct {
 	blocked   []*broadcast
 	backlog   []*broadcast
 	streaming []*broadcast
+	on        map[string]int // of streaming, by upstream
 }
 
 // enterQueueLocked takes a place in the queue for a new broadcast. An orphan makes
@@ -83,6 +84,7 @@ func (m *Manager) removeLocked(b *broadcast) {
 		a.backlog = without(a.backlog, b)
 	case streaming:
 		a.streaming = without(a.streaming, b)
+		a.on[b.upstream]--
 	case nowhere, paused:
 	}
 	b.place = nowhere
@@ -112,6 +114,7 @@ func (m *Manager) fillSlotsLocked() bool {
 	b := a.backlog[i]
 	a.backlog = slices.Delete(a.backlog, i, i+1)
 	a.streaming = append(a.streaming, b)
+	a.on[b.upstream]++
 	b.moveLocked(streaming)
 	return true
 }
@@ -123,12 +126,20 @@ func (m *Manager) fillBacklogLocked() bool {
 	if len(a.blocked) == 0 {
 		return false
 	}
+	i := 0
 	if len(a.backlog) >= a.backlogCapacity {
 		// A slot that is free for it right now needs no place in the backlog.
-		b := a.blocked[0]
-		passes := attended(b) && len(a.streaming) < a.slots && a.upstreamHasRoom(b)
-		if !passes {
-			oldest := oldestOrphan(a.backlog, a.blocked)
+		i = slices.IndexFunc(a.blocked, func(b *broadcast) bool {
+			return attended(b) && len(a.streaming) < a.slots && a.upstreamHasRoom(b)
+		})
+		if i < 0 {
+			var oldest *broadcast
+			switch {
+			case a.preparing >= a.permits && slices.ContainsFunc(a.queue, attended):
+				oldest = oldestOrphan(a.backlog, a.blocked) // either way a permit comes free
+			case slices.ContainsFunc(a.blocked, attended):
+				oldest = oldestOrphan(a.backlog)
+			}
 			if oldest == nil {
 				return false
 			}
@@ -136,8 +147,8 @@ func (m *Manager) fillBacklogLocked() bool {
 			return true
 		}
 	}
-	b := a.blocked[0]
-	a.blocked = slices.Delete(a.blocked, 0, 1)
+	b := a.blocked[i]
+	a.blocked = slices.Delete(a.blocked, i, i+1)
 	a.preparing--
 	a.backlog = append(a.backlog, b)
 	b.moveLocked(inBacklog)
@@ -168,7 +179,10 @@ func (m *Manager) fillPermitsLocked() bool {
 // go, for that may be enough.
 func (m *Manager) limitOrphansLocked() bool {
 	a := &m.admission
-	for _, waiter := range a.backlog {
+	if !slices.ContainsFunc(a.streaming, (*broadcast).orphanLocked) {
+		return false
+	}
+	for _, waiter := range slices.Concat(a.backlog, a.blocked) {
 		if !attended(waiter) {
 			continue
 		}
@@ -194,7 +208,7 @@ func (m *Manager) limitOrphansLocked() bool {
 }
 
 func (a *admission) upstreamHasRoom(b *broadcast) bool {
-	return b.maxStreams <= 0 || len(a.streamingOn(b.upstream)) < b.maxStreams
+	return b.maxStreams <= 0 || a.on[b.upstream] < b.maxStreams
 }
 
 func (a *admission) streamingOn(upstream string) []*broadcast {

@@ -17,6 +17,6 @@ type Batch struct {
 // An End says how a stream ends. It is immutable and may be shared.
 type End struct {
 	Outcome Outcome      // Completed, Cancelled, Failed or Stopped
-	Err     *fault.Error // set if and only if Outcome is Failed or Stopped
+	Err     *fault.Error // why not; nil if Completed or Cancelled, or if nobody could read it
 	Usage   *event.Usage // the generation's, if the upstream sent one
 }

@@ -11,15 +11,14 @@ import (
 // A broadcast owns one generation: its context, its log, and who is attached.
 type broadcast struct {
 	// Set at creation, then read-only.
-	id       string
-	key      Key
-	route    string
-	leader   requestName
-	preparer Preparer
-	log      *log
-	ctx      context.Context // descends from the manager's; holds nothing of a caller's
-	cancel   context.CancelCauseFunc
-	moved    chan struct{} // holds a token when place may have changed; capacity 1
+	id     string
+	key    Key
+	route  string
+	leader requestName
+	log    *log
+	ctx    context.Context // descends from the manager's; holds nothing of a caller's
+	cancel context.CancelCauseFunc
+	moved  chan struct{} // holds a token when place may have changed; capacity 1
 
 	// Safe by themselves.
 	listeners atomic.Int32 // equals subs, for the writer
@@ -27,6 +26,7 @@ type broadcast struct {
 	bytes     atomic.Int64 // of the log, as counted in Manager.logBytes
 
 	// Owned by the run goroutine.
+	preparer Preparer // nil when it was called
 	limit    Upstream // known when prepared
 	yielded  bool     // the log holds something from the upstream
 	token    bool     // ... a token

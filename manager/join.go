@@ -165,7 +165,9 @@ func (m *Manager) subscribeLocked(q *request, r Request) *Subscription {
 	b.listeners.Store(int32(b.subs))
 	m.subs++
 	m.releaseLocked(q) // a stream is more than a hold
-	m.advanceLocked()  // an orphan that is attended again may move on
+	if b.subs == 1 {
+		m.advanceLocked() // an orphan that is attended again may move on
+	}
 	return s
 }
 

@@ -251,6 +251,27 @@ func TestUpstreamLimit(t *testing.T) {
 	})
 }
 
+// Nor while those who wait for it fill the backlog.
+func TestUpstreamLimitWithAFullBacklog(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.cfg.PreparedBacklog = 1
+		w.upstream.MaxStreams = 1
+	}, func(t *testing.T, w *world) {
+		var readings []*reading
+		for i := range 3 { // streams, waits, holds a permit
+			readings = append(readings, read(w.join(fmt.Sprint(i), fmt.Sprint("c", i))))
+			synctest.Wait()
+		}
+		w.upstream = manager.Upstream{Name: "other"}
+		other := read(w.join("other", "O"))
+		synctest.Wait()
+		w.wantStreams(2)
+		for _, r := range append(readings, other) {
+			r.complete(t)
+		}
+	})
+}
+
 func TestServerBusy(t *testing.T) {
 	bubble(t, func(w *world) { w.cfg.MaxLogBytes = 60 }, func(t *testing.T, w *world) {
 		a := read(w.join("a", "A"))
@@ -471,6 +492,35 @@ func TestRetry(t *testing.T) {
 				t.Errorf("stage times %v", r.Stages)
 			}
 		}
+	})
+}
+
+// The generation's time also ends the wait for another slot.
+func TestRetryWaitsNoLongerThanTheGeneration(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.cfg.MaxConcurrentLLMStreams, w.cfg.GenerationTimeout = 1, 5*time.Second
+		w.tokens, w.interToken = 100, time.Second
+		w.streaming = func(generation, attempt int) iter.Seq2[event.Event, error] {
+			if generation > 1 || attempt > 1 {
+				return nil
+			}
+			return func(yield func(event.Event, error) bool) {
+				time.Sleep(4 * time.Second)
+				yield(event.Event{}, &fault.Retry{After: 500 * time.Millisecond, Err: errors.New("503")})
+			}
+		}
+	}, func(t *testing.T, w *world) {
+		a := read(w.join("a", "A"))
+		synctest.Wait()
+		b := read(w.join("b", "B")) // takes the slot meanwhile
+		a.failed(t, fault.GenerationTimeout)
+		if got := w.since(); got != 5*time.Second {
+			t.Errorf("ended at %v", got)
+		}
+		if r := w.lastReport(); r.Attempts != 1 {
+			t.Errorf("report %+v", r)
+		}
+		b.failed(t, fault.GenerationTimeout)
 	})
 }
 

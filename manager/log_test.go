@@ -3,9 +3,11 @@ package manager_test
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -166,5 +168,29 @@ func BenchmarkUniqueRequest(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		r := &reading{sub: w.join(fmt.Sprint("id-", i), fmt.Sprint(i))}
 		r.run()
+	}
+}
+
+// A follower's join and leave while a long backlog waits behind an upstream's limit:
+// it must not grow with the backlog.
+func BenchmarkFollower(b *testing.B) {
+	for _, waiting := range []int{1, 1000} {
+		b.Run(fmt.Sprint("waiting_", waiting), func(b *testing.B) {
+			const slots = 200
+			w := newWorld(nil, func(w *world) {
+				w.cfg.MaxConcurrentLLMStreams, w.cfg.QueueCapacity, w.cfg.PreparedBacklog = slots+1, 2000, 2000
+				w.upstream.MaxStreams, w.firstToken = slots, time.Hour
+			})
+			defer w.Close()
+			for i := range slots + waiting {
+				w.join(fmt.Sprint("id-", i), fmt.Sprint(i))
+			}
+			for w.Left().Backlog < waiting {
+				runtime.Gosched()
+			}
+			for b.Loop() {
+				w.join("follower", "0").Leave(manager.Deadline)
+			}
+		})
 	}
 }

@@ -67,6 +67,7 @@ func New(cfg Config) *Manager {
 			permits:         cfg.MaxConcurrentRequests,
 			backlogCapacity: cfg.PreparedBacklog,
 			slots:           cfg.MaxConcurrentLLMStreams,
+			on:              make(map[string]int),
 		},
 	}
 }

@@ -6,12 +6,13 @@ import "time"
 // oldest are forgotten early.
 const maxRemembered = 100_000
 
-// memory holds the requests that ended, oldest first, until they are forgotten. None
-// of them comes back to life: who asks again under its id gets a new request.
-// Guarded by Manager.mu.
+// memory holds the requests that ended, in the order in which they let go. They are
+// dropped up to an orphan grace late: request.known decides whether one is still
+// remembered. None of them comes back to life: who asks again under its id gets a new
+// request. Guarded by Manager.mu.
 type memory struct {
 	ended []*request
-	timer *time.Timer // nil if nothing is due; may fire early, never late
+	timer *time.Timer // set if and only if ended is not empty; may fire early
 }
 
 // rememberLocked puts q, which has neither stream nor hold, into the memory until

@@ -131,6 +131,42 @@ func TestOrphansHoldHalfOfAnUpstream(t *testing.T) {
 	})
 }
 
+// An orphan keeps its place as long as nobody needs it.
+func TestOrphanStaysIfNobodyNeedsItsPlace(t *testing.T) {
+	bubble(t, func(w *world) { w.cfg.PreparedBacklog, w.cfg.MaxConcurrentLLMStreams = 1, 1 }, func(t *testing.T, w *world) {
+		a := read(w.join("a", "A"))
+		synctest.Wait()
+		b := read(w.join("b", "B"))
+		synctest.Wait()
+		o := w.orphan("o", "O") // prepared, holds one of ten permits
+		back := read(w.join("o", "O"))
+		if back.sub.GenerationID() != o.GenerationID() {
+			t.Error("the lease was ended for nobody")
+		}
+		for _, r := range []*reading{a, b, back} {
+			r.complete(t)
+		}
+	})
+}
+
+// Who waits for a slot without a place in the backlog counts as waiting.
+func TestOrphansHoldHalfWithoutABacklog(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.cfg.PreparedBacklog, w.cfg.MaxConcurrentLLMStreams, w.tokens = 0, 4, 1000
+	}, func(t *testing.T, w *world) {
+		for i := range 4 {
+			w.orphan(fmt.Sprint("o", i), fmt.Sprint("O", i))
+		}
+		r := w.join("r", "R")
+		synctest.Wait()
+		if s := w.Stats(); s.Orphans != 3 || s.Generations[event.StageStreaming] != 4 {
+			t.Errorf("%+v", s)
+		}
+		w.cancel("r", manager.StateCancelled)
+		r.Leave(manager.Cancelled)
+	})
+}
+
 // Orphans hold no place that others need in a full queue or backlog.
 func TestOrphanMakesWay(t *testing.T) {
 	t.Run("queue", func(t *testing.T) {

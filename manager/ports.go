@@ -28,9 +28,9 @@ type Streamer interface {
 	// end without either counts as broken. It must end, and the upstream request
 	// with it, soon after ctx ends.
 	//
-	// A *fault.Retry before the first token makes the manager give the slot back
-	// and call Stream again when the time has come: the streamer counts its own
-	// attempts. A *fault.Error reaches every reader; any other error does so as
+	// A *fault.Retry makes the manager give the slot back and call Stream again when
+	// the time has come: the streamer counts its own attempts. After anything but
+	// KindAlive was yielded it counts as broken: a log takes nothing back. A *fault.Error reaches every reader; any other error does so as
 	// UPSTREAM_BROKEN.
 	//
 	// KindAlive feeds the idle limit and nothing else. What counts as alive is the

@@ -23,7 +23,7 @@ func (m *Manager) run(b *broadcast) {
 // generate runs all stages. It returns the event that completes the answer, not
 // yet logged, or why there is none.
 func (m *Manager) generate(b *broadcast) (*event.Event, error) {
-	if err := m.await(b, preparing, time.NewTimer(m.cfg.MaxQueueWait)); err != nil {
+	if err := m.await(b.ctx, b, preparing, time.NewTimer(m.cfg.MaxQueueWait)); err != nil {
 		return nil, err
 	}
 	m.enter(b, event.StagePreparing)
@@ -39,11 +39,11 @@ func (m *Manager) generate(b *broadcast) (*event.Event, error) {
 	m.advanceLocked()
 	m.mu.Unlock()
 	wait := time.NewTimer(m.cfg.MaxQueueWait)
-	if err := m.await(b, inBacklog, wait); err != nil {
+	if err := m.await(b.ctx, b, inBacklog, wait); err != nil {
 		return nil, err
 	}
 	m.enter(b, event.StageWaiting)
-	if err := m.await(b, streaming, wait); err != nil {
+	if err := m.await(b.ctx, b, streaming, wait); err != nil {
 		return nil, err
 	}
 	m.enter(b, event.StageStreaming)
@@ -65,6 +65,7 @@ func (m *Manager) generate(b *broadcast) (*event.Event, error) {
 // prepare calls the preparer and says what its failure means.
 func (m *Manager) prepare(b *broadcast) (Streamer, error) {
 	streamer, err := b.preparer.Prepare(b.ctx, b.id)
+	b.preparer = nil // it holds the whole request, and the log may be kept for long
 	switch {
 	case b.ctx.Err() != nil:
 		return nil, context.Cause(b.ctx)
@@ -79,7 +80,7 @@ func (m *Manager) prepare(b *broadcast) (Streamer, error) {
 }
 
 // await blocks until b has come to a place, but not beyond limit.
-func (m *Manager) await(b *broadcast, want place, limit *time.Timer) error {
+func (m *Manager) await(ctx context.Context, b *broadcast, want place, limit *time.Timer) error {
 	for {
 		m.mu.Lock()
 		at := b.place
@@ -90,8 +91,8 @@ func (m *Manager) await(b *broadcast, want place, limit *time.Timer) error {
 		}
 		select {
 		case <-b.moved:
-		case <-b.ctx.Done():
-			return context.Cause(b.ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-limit.C:
 			return refuse(fault.QueueTimeout, nil)
 		}
@@ -192,7 +193,7 @@ func (m *Manager) pause(ctx context.Context, b *broadcast, after time.Duration) 
 	m.resumeLocked(b)
 	m.advanceLocked()
 	m.mu.Unlock()
-	if err := m.await(b, streaming, time.NewTimer(m.cfg.MaxQueueWait)); err != nil {
+	if err := m.await(ctx, b, streaming, time.NewTimer(m.cfg.MaxQueueWait)); err != nil {
 		return err
 	}
 	b.clock(event.StageStreaming)

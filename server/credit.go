@@ -8,7 +8,7 @@ import (
 
 // What a stream may have in the transport. grpc-go blocks SendMsg once a stream
 // holds 64 KiB that are not written yet. A stream that stays below that never
-// blocks, so a Cancel, a drain or a slow consumer's end always gets through at once.
+// blocks, so a Cancel or a slow consumer's end always gets through at once.
 // The largest entry of a log is below 50 KiB.
 const (
 	maxMessage   = 16 << 10 // one message, but for an entry that is larger
@@ -25,19 +25,14 @@ type credit struct {
 
 func newCredit() *credit { return &credit{given: make(chan struct{}, 1)} }
 
-// room returns how much may be handed over now, in bytes; 0: wait for given.
-func (c *credit) room() int {
-	held := c.held.Load()
-	if held >= creditWindow {
-		return 0
-	}
-	return maxMessage
-}
+// used reports whether nothing more may be handed over until something was given
+// back.
+func (c *credit) used() bool { return c.held.Load() >= creditWindow }
 
 // message returns data, a run of encoded entries, as what SendMsg takes.
 func (c *credit) message(data []byte) *message {
 	c.held.Add(int64(len(data) + frameHeader))
-	return &message{data: data, tail: tail[:0], credit: c}
+	return &message{data, c}
 }
 
 // A message is a GenerateResponse that is encoded already.
@@ -45,10 +40,10 @@ func (c *credit) message(data []byte) *message {
 // That the transport has written it is learned from its last buffer: it is empty, so
 // nothing is sent for it, and belongs to a pool, the message itself, to which
 // grpc/mem returns it when the whole message is done with. grpc/mem does so only for
-// buffers whose capacity is over 1 KiB.
+// buffers whose capacity is over 1 KiB, and with a compressor registered it would do so
+// too early: what it compressed is a copy. None is.
 type message struct {
 	data   []byte
-	tail   []byte
 	credit *credit
 }
 
@@ -56,7 +51,7 @@ type message struct {
 var tail = make([]byte, 0, 2<<10)
 
 func (m *message) buffers() mem.BufferSlice {
-	return mem.BufferSlice{mem.SliceBuffer(m.data), mem.NewBuffer(&m.tail, m)}
+	return mem.BufferSlice{mem.SliceBuffer(m.data), mem.NewBuffer(&tail, m)}
 }
 
 // Get implements mem.BufferPool. It is never called: the pool only takes back.

@@ -46,14 +46,13 @@ func (d *delivery) run() (manager.Outcome, error) {
 		return d.lost(err)
 	}
 	for {
-		room := d.credit.room()
-		if room == 0 {
+		if d.credit.used() {
 			if ended, outcome, err := d.park(); ended {
 				return outcome, err
 			}
 			continue
 		}
-		batch := d.sub.Next(room)
+		batch := d.sub.Next(maxMessage)
 		if err := d.hand(batch); err != nil {
 			return d.lost(err)
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
@@ -236,10 +238,15 @@ func TestLogs(t *testing.T) {
 	text := g.completed(t)
 	bad := ask("bad id my-secret-prompt", "my-secret-prompt")
 	generate(t.Context(), t, c, bad).failed(t, codes.InvalidArgument, "")
+	named := ask("a", "my-secret-prompt")
+	named.Extensions = &structpb.Struct{Fields: map[string]*structpb.Value{
+		"my-secret-prompt": structpb.NewNumberValue(math.NaN()),
+	}}
+	generate(t.Context(), t, c, named).failed(t, codes.InvalidArgument, "")
 	cancel(t, c, "my-id", stateFinished)
 	r.eventuallyDo(t, func() error {
-		if n := strings.Count(r.log.String(), "finished call"); n != 3 {
-			return fmt.Errorf("%d request lines, want 3", n)
+		if n := strings.Count(r.log.String(), "finished call"); n != 4 {
+			return fmt.Errorf("%d request lines, want 4", n)
 		}
 		return nil
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -81,7 +82,13 @@ func statusOf(f *fault.Error, last int64) error {
 // invalid returns an INVALID_ARGUMENT with one violation a field. There are count of
 // them in all, violations are the first.
 func invalid(violations []*errdetails.BadRequest_FieldViolation, count int) error {
-	text := "invalid request: " + violations[0].GetField() + ": " + violations[0].GetDescription()
+	// The text is logged, and the names of extensions are the caller's words: they are
+	// in the details alone.
+	field := violations[0].GetField()
+	if strings.HasPrefix(field, "extensions.") {
+		field = "extensions"
+	}
+	text := "invalid request: " + field + ": " + violations[0].GetDescription()
 	if count > 1 {
 		text += " (and " + strconv.Itoa(count-1) + " more)"
 	}

@@ -47,10 +47,11 @@ func (u *blockingUpstream) Stream(ctx context.Context) iter.Seq2[event.Event, er
 	}
 }
 
-// scriptedUpstream yields an extension event a number of times, without pause.
+// scriptedUpstream yields an extension event a number of times.
 type scriptedUpstream struct {
 	extension string
 	events    int
+	pause     time.Duration // before each
 }
 
 func (u *scriptedUpstream) routes() []prepare.RouteConfig {
@@ -61,9 +62,16 @@ func (u *scriptedUpstream) Streamer(*sauronv1.GenerateRequest, string) manager.S
 
 func (u *scriptedUpstream) Upstream() manager.Upstream { return manager.Upstream{Name: "scripted"} }
 
-func (u *scriptedUpstream) Stream(context.Context) iter.Seq2[event.Event, error] {
+func (u *scriptedUpstream) Stream(ctx context.Context) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		for range u.events {
+			timer := time.NewTimer(u.pause)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				yield(event.Event{}, context.Cause(ctx))
+				return
+			}
 			if !yield(event.Event{Kind: event.KindExtension, Text: u.extension}, nil) {
 				return
 			}

@@ -33,8 +33,7 @@ const (
 	KindFinished       // the answer is whole; always the last
 )
 
-// IsToken reports whether e is a part of the answer: before the first such event
-// a generation may be tried again, after it never.
+// IsToken reports whether e is a part of the answer itself.
 func (e Event) IsToken() bool {
 	switch e.Kind {
 	case KindText, KindReasoning, KindRefusal, KindToolCall:

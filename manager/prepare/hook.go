@@ -51,19 +51,10 @@ func (h *hook) prepare(ctx context.Context, req *sauronv1.PrepareRequest) (*saur
 	switch {
 	case err == nil:
 		return resp.GetRequest(), nil
-	case ended(ctx):
+	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
 	return nil, hookFailure(status.Code(err))
-}
-
-// ended reports whether ctx has ended. The hook knows ctx's deadline and may act
-// on it a moment before ctx itself does: a deadline that has passed is waited for.
-func ended(ctx context.Context) bool {
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		<-ctx.Done()
-	}
-	return ctx.Err() != nil
 }
 
 // pause waits before the second call. It reports whether there is time left.

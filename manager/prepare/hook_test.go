@@ -357,20 +357,6 @@ func TestHookContextEnds(t *testing.T) {
 	}
 }
 
-// The end of the generation's own deadline is its cause too, also if the hook,
-// which is told of it, fails in the same moment.
-func TestHookContextDeadline(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errGone)
-		defer cancel()
-		start := time.Now()
-		err := prepareOnce(ctx, t, &fakeHook{answer: silent}, &fakeUpstream{}, 0)
-		if took := time.Since(start); !errors.Is(err, errGone) || took != 2*time.Second {
-			t.Errorf("error = %v in %v, want %v in %v", err, took, errGone, 2*time.Second)
-		}
-	})
-}
-
 // A route that fixes the model refuses a hook that changes it; one that passes
 // on the caller's takes it.
 func TestHookModel(t *testing.T) {

@@ -29,8 +29,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -115,10 +113,6 @@ func (r *Routes) Resolve(model string) (*Route, bool) {
 	route, ok := r.byModel[anyModel]
 	return route, ok
 }
-
-// Names returns the names of all routes in order: the closed list that metric
-// labels need.
-func (r *Routes) Names() []string { return slices.Sorted(maps.Keys(r.byModel)) }
 
 // Close closes the connections to the hooks; a Prepare that still runs fails. It
 // is idempotent.

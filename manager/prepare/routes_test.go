@@ -44,18 +44,6 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
-	up := &fakeUpstream{}
-	routes := newRoutes(t, []prepare.RouteConfig{
-		{Model: "b", Upstream: up, UpstreamName: "up"},
-		{Model: "*", Upstream: up, UpstreamName: "up"},
-		{Model: "a", Upstream: up, UpstreamName: "up"},
-	})
-	if got, want := routes.Names(), []string{"*", "a", "b"}; !slices.Equal(got, want) {
-		t.Errorf("Names() = %q, want %q", got, want)
-	}
-}
-
 func TestCoalesce(t *testing.T) {
 	for _, want := range []bool{false, true} {
 		routes := newRoutes(t, []prepare.RouteConfig{{Model: "m", Upstream: &fakeUpstream{}, UpstreamName: "up", Coalesce: want}})
