@@ -119,39 +119,51 @@ func (m *Manager) fillSlotsLocked() bool {
 	return true
 }
 
-// fillBacklogLocked takes the first of the blocked into the backlog, or makes room
-// by stopping an orphan.
+// fillBacklogLocked takes one of the blocked into the backlog, or makes room there by
+// stopping an orphan.
 func (m *Manager) fillBacklogLocked() bool {
 	a := &m.admission
-	if len(a.blocked) == 0 {
-		return false
-	}
-	i := 0
-	if len(a.backlog) >= a.backlogCapacity {
-		// A slot that is free for it right now needs no place in the backlog.
-		i = slices.IndexFunc(a.blocked, func(b *broadcast) bool {
-			return attended(b) && len(a.streaming) < a.slots && a.upstreamHasRoom(b)
-		})
-		if i < 0 {
-			var oldest *broadcast
-			switch {
-			case a.preparing >= a.permits && slices.ContainsFunc(a.queue, attended):
-				oldest = oldestOrphan(a.backlog, a.blocked) // either way a permit comes free
-			case slices.ContainsFunc(a.blocked, attended):
-				oldest = oldestOrphan(a.backlog)
-			}
-			if oldest == nil {
-				return false
-			}
-			m.stopLocked(oldest, errEvicted)
-			return true
-		}
+	i := a.nextBlocked()
+	if i < 0 {
+		return m.evictLocked()
 	}
 	b := a.blocked[i]
 	a.blocked = slices.Delete(a.blocked, i, i+1)
 	a.preparing--
 	a.backlog = append(a.backlog, b)
 	b.moveLocked(inBacklog)
+	return true
+}
+
+// nextBlocked returns which of the blocked may enter the backlog, or -1: the first if
+// there is room, else the first for whom a slot is free right now, for it needs no
+// place in the backlog.
+func (a *admission) nextBlocked() int {
+	if len(a.backlog) >= a.backlogCapacity {
+		return slices.IndexFunc(a.blocked, func(b *broadcast) bool {
+			return attended(b) && len(a.streaming) < a.slots && a.upstreamHasRoom(b)
+		})
+	}
+	return min(len(a.blocked), 1) - 1
+}
+
+// evictLocked stops the oldest orphan behind whose back somebody else can't move: who
+// is blocked needs a place in the backlog, who is queued a permit, which the blocked
+// hold.
+func (m *Manager) evictLocked() bool {
+	a := &m.admission
+	var oldest *broadcast
+	switch {
+	case len(a.blocked) == 0:
+	case a.preparing >= a.permits && slices.ContainsFunc(a.queue, attended):
+		oldest = oldestOrphan(a.backlog, a.blocked)
+	case slices.ContainsFunc(a.blocked, attended):
+		oldest = oldestOrphan(a.backlog)
+	}
+	if oldest == nil {
+		return false
+	}
+	m.stopLocked(oldest, errEvicted)
 	return true
 }
 

@@ -112,7 +112,6 @@ func (m *Manager) createLocked(r Request) (*Subscription, error) {
 	}
 	if !m.enterQueueLocked(b) {
 		cancel(nil)
-		m.advanceLocked()
 		return nil, refuse(fault.QueueFull, nil)
 	}
 	m.live[b] = struct{}{}
