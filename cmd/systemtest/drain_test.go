@@ -156,7 +156,7 @@ func TestSecondSignal(t *testing.T) {
 // and five seconds.
 func TestDrainWithACallerThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	const timeout, graceful, slack = 500 * time.Millisecond, 5 * time.Second, 3 * time.Second
+	const timeout, graceful, slack = 500 * time.Millisecond, 5 * time.Second, 10 * time.Second
 	up := steered(t)
 	s := serve(t, up, "--drain-timeout=500ms")
 	stuck := begin(t, s.client(t, fixedWindow), ask("", "A"))

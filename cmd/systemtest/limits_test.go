@@ -41,9 +41,9 @@ func TestSilentUpstream(t *testing.T) {
 		say[content(x)](x)
 		<-x.ctx.Done()
 	})
-	s := serve(t, up, "--upstream-idle-timeout=1s")
+	s := serve(t, up, "--upstream-idle-timeout=3s")
 	client := s.client(t)
-	streams := make(crowd, len(rows)) // all at once: each takes the second
+	streams := make(crowd, len(rows)) // all at once: each takes the three seconds
 	for i, tt := range rows {
 		streams[i] = begin(t, client, ask("", tt.name))
 	}
@@ -98,13 +98,13 @@ func TestGenerationTimeout(t *testing.T) {
 func TestUnreachableUpstream(t *testing.T) {
 	t.Parallel()
 	s := settings{
-		env:   []string{"OPENAI_API_KEY=" + keySecret},
-		flags: []string{"--openai-base-url", "http://" + deadAddress(t) + "/v1"},
+		env:  []string{"UPSTREAM_KEY=" + keySecret},
+		file: triedTwice("http://" + deadAddress(t) + "/v1"),
 	}.serve(t)
 	got := open(patient(t), s.client(t), ask("", promptSecret)).all()
 	want := failure{code: codes.Unavailable, reason: fault.UpstreamUnavailable}
 	wantStatus(t, got.err, want.with("last_sequence", afterStages))
-	s.counts(t, count{`sauron_upstream_streams_total{outcome="failed",upstream="openai"}`, 2})
+	s.counts(t, count{`sauron_upstream_streams_total{outcome="failed",upstream="fake"}`, 2})
 }
 
 // deadAddress returns an address where nobody listens, and nobody will until the
@@ -129,12 +129,16 @@ func deadAddress(t *testing.T) string {
 func TestRateLimitWithinTheBudget(t *testing.T) {
 	t.Parallel()
 	up := steered(t)
-	s := serve(t, up, "--max-concurrent-llm-streams=1")
+	s := settings{
+		env:   []string{"UPSTREAM_KEY=" + keySecret},
+		file:  triedTwice(up.base()),
+		flags: []string{"--max-concurrent-llm-streams=1"},
+	}.serve(t)
 	client := s.client(t)
 	limited := begin(t, client, ask("", "limited"))
 	x := up.next(t)
 	refused := time.Now()
-	x.w.Header().Set("Retry-After", "2")
+	x.w.Header().Set("Retry-After", "3")
 	x.refuse(429, complaint("rate_limit", "", ""))
 	x.end()
 
@@ -147,8 +151,8 @@ func TestRateLimitWithinTheBudget(t *testing.T) {
 	other.wantCompleted(t, "meanwhile")
 
 	x = up.next(t)
-	if after := time.Since(refused); after < 2*time.Second {
-		t.Errorf("tried again after %v, want at least 2 s", after)
+	if after := time.Since(refused); after < 3*time.Second {
+		t.Errorf("tried again after %v, want at least 3 s", after)
 	}
 	x.answer("at last")
 	limited.wantCompleted(t, "at last")

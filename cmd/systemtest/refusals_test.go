@@ -148,7 +148,7 @@ func TestInvalidRequest(t *testing.T) {
 func TestSlowConsumer(t *testing.T) {
 	t.Parallel()
 	up := steered(t)
-	s := serve(t, up, "--slow-consumer-timeout=2s")
+	s := serve(t, up, "--slow-consumer-timeout=3s")
 	slow := begin(t, s.client(t, fixedWindow), ask("slow", "A"))
 	x := up.next(t)
 	x.headers()

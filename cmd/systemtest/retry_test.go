@@ -89,7 +89,7 @@ func TestRetryWithinTheGrace(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			up := steered(t)
-			s := serve(t, up, "--orphan-grace=5s")
+			s := serve(t, up, "--orphan-grace=20s")
 			lost, x, before := lose(t, s, up, "first")
 			x.text(" two")
 			if tt.completed {

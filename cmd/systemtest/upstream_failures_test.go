@@ -66,7 +66,18 @@ func refusal(code codes.Code, reason fault.Reason, status int) failure {
 	return failure{code: code, reason: reason}.with("last_sequence", afterStages).with("upstream_status", fmt.Sprint(status))
 }
 
-// refusalRows are error answers. Two tries are configured.
+// triedTwice is the configuration of one upstream for every model that is tried
+// twice, within a time that no slow machine uses up. Its key is in UPSTREAM_KEY.
+func triedTwice(base string) string {
+	return `
+upstreams:
+- {name: fake, type: openai, base_url: "` + base + `", api_key_env: UPSTREAM_KEY, retry: {tries: 2, within: 1m}}
+routes:
+- {model: "*", upstream: fake}
+`
+}
+
+// refusalRows are error answers of an upstream that is tried twice.
 func refusalRows() []upstreamRow {
 	const (
 		unavailable = codes.Unavailable
@@ -173,8 +184,9 @@ func TestUpstreamFailures(t *testing.T) {
 		behave[model](x)
 	})
 	s := settings{
-		env:   []string{"OPENAI_API_KEY=" + keySecret},
-		flags: []string{"--openai-base-url", up.base(), "--max-generation-bytes=1MiB"},
+		env:   []string{"UPSTREAM_KEY=" + keySecret},
+		file:  triedTwice(up.base()),
+		flags: []string{"--max-generation-bytes=1MiB"},
 	}.serve(t)
 	client := s.client(t)
 	for _, tt := range rows {
