@@ -32,7 +32,7 @@ build: ## Build bin/sauron
 
 .PHONY: run
 run: build ## Serve the simulator on loopback, and print what to try in a second terminal
-	bin/sauron serve
+	bin/sauron serve --drain-delay 0s
 
 ##@ Test
 

@@ -36,10 +36,26 @@ func (m *Manager) Cancel(tenant, id string) (CancelState, error) {
 	if !open {
 		return StateAlreadyFinished, nil
 	}
+	if b := q.b; q.hold != nil && b.ended {
+		m.endJoinsLocked(b, q)
+	}
 	q.cancelled = true
 	q.forgetAt = time.Now().Add(m.cfg.IDMemory)
 	m.releaseLocked(q)
 	m.unbindLocked(q)
 	m.settleLocked()
 	return StateCancelled, nil
+}
+
+// endJoinsLocked takes an ended b off its key when the lease of q ends by a Cancel, if
+// no other lease keeps b there.
+func (m *Manager) endJoinsLocked(b *broadcast, q *request) {
+	for other := range b.requests {
+		if other != q && other.hold != nil && other.hold.lost {
+			return
+		}
+	}
+	if m.joinable[b.key] == b {
+		delete(m.joinable, b.key)
+	}
 }

@@ -397,6 +397,27 @@ func TestCancelOfALease(t *testing.T) {
 	}
 }
 
+// With the lease that kept it there, a Cancel takes a completed log off its key, even
+// if others may still read it under their ids.
+func TestCancelOfALeaseEndsJoins(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		a1, a2 := w.join("a1", "A"), w.join("a2", "A")
+		b := read(w.join("b", "A"))
+		synctest.Wait()
+		a1.Leave(manager.Disconnected)
+		a2.Leave(manager.Disconnected)
+		b.complete(t)
+		w.cancel("a1", manager.StateCancelled)
+		read(w.join("c", "A")).complete(t) // a2's lease is out
+		w.wantStreams(1)
+		w.cancel("a2", manager.StateCancelled)
+		read(w.join("d", "A")).complete(t)
+		w.wantStreams(2)
+		read(w.join("b", "A")).complete(t)
+		w.wantStreams(2)
+	})
+}
+
 // A disconnects and B cancels, in both orders: the lease keeps the generation.
 func TestDisconnectAndCancel(t *testing.T) {
 	for _, order := range []string{"disconnect_first", "cancel_first"} {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type delivery struct {
 	sub     *manager.Subscription
 	stream  grpc.ServerStream
+	ctx     context.Context // the stream's, but that it ends a little before the deadline
 	credit  *credit
 	metrics *metrics
 	joined  time.Time
@@ -31,9 +33,21 @@ type delivery struct {
 	usage      *event.Usage  // set when the answer was whole and the upstream sent one
 }
 
+// deadlineLead is how long before a caller's deadline its stream is ended. At the
+// deadline itself grpc-go resets the stream, and a client whose clock is a moment
+// behind would take that for a cancellation.
+const deadlineLead = 10 * time.Millisecond
+
 // run delivers until the stream ends. It returns how it ended and the handler's
 // result.
 func (d *delivery) run() (manager.Outcome, error) {
+	d.ctx = d.stream.Context()
+	if deadline, ok := d.ctx.Deadline(); ok {
+		var stop context.CancelFunc
+		lead := min(deadlineLead, time.Until(deadline)/10)
+		d.ctx, stop = context.WithDeadline(d.ctx, deadline.Add(-lead))
+		defer stop()
+	}
 	if err := d.stream.SendHeader(metadata.Pairs(
 		requestIDHeader, d.sub.RequestID(), generationIDHeader, d.sub.GenerationID())); err != nil {
 		return d.lost(err)
@@ -65,7 +79,7 @@ func (d *delivery) run() (manager.Outcome, error) {
 		select {
 		case <-d.sub.Wait():
 		case <-d.sub.Cancelled():
-		case <-d.stream.Context().Done():
+		case <-d.ctx.Done():
 			return d.lost(nil)
 		}
 	}
@@ -81,7 +95,7 @@ func (d *delivery) park() (ended bool, outcome manager.Outcome, err error) {
 		return false, "", nil
 	case <-d.sub.Cancelled():
 		outcome, err = d.finish(d.sub.Next(0).End)
-	case <-d.stream.Context().Done():
+	case <-d.ctx.Done():
 		outcome, err = d.lost(nil)
 	case <-timer.C:
 		outcome, err = manager.Slow, statusOf(fault.New(fault.SlowConsumer, nil), d.last)
@@ -128,11 +142,10 @@ func (d *delivery) finish(end *manager.End) (manager.Outcome, error) {
 
 // lost ends a stream that the client, or its connection, has ended.
 func (d *delivery) lost(err error) (manager.Outcome, error) {
-	ctx := d.stream.Context()
-	if ctx.Err() != nil {
-		err = status.FromContextError(ctx.Err()).Err()
+	if d.ctx.Err() != nil {
+		err = status.FromContextError(d.ctx.Err()).Err()
 	}
-	if ownDeadline(ctx) {
+	if ownDeadline(d.stream.Context()) {
 		return manager.Deadline, err
 	}
 	return manager.Disconnected, err

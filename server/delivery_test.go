@@ -162,6 +162,44 @@ func TestParkedStreamEnds(t *testing.T) {
 	})
 }
 
+// At a caller's own deadline the stream ends with its status and trailers, a moment
+// before grpc-go would reset it: a client whose clock is behind must not take its own
+// timeout for a cancellation.
+func TestStreamEndsAtItsDeadline(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		t.Run(fmt.Sprint("parked_", parked), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := startInBubble(t, func(o *options) {
+					flood(o)
+					if !parked {
+						o.sim.FirstToken = time.Hour
+					}
+				})
+				const timeout = 700 * time.Millisecond
+				ctx, stop := context.WithTimeout(t.Context(), timeout)
+				defer stop()
+				begin := time.Now()
+				g := generate(ctx, t, r.client(), ask("a", "A"))
+				if parked {
+					time.Sleep(timeout - time.Nanosecond)
+					synctest.Wait()
+				} else {
+					g.failed(t, codes.DeadlineExceeded, "")
+					if got, want := time.Since(begin), timeout-deadlineLead; got != want {
+						t.Errorf("the client saw the end after %v, want %v", got, want)
+					}
+				}
+				if s := r.manager.Stats(); s.Subscriptions != 0 || s.LogBytes != 0 {
+					t.Errorf("%+v", s)
+				}
+				if !strings.Contains(r.log.String(), "outcome=deadline grpc.code=DeadlineExceeded") {
+					t.Error("not counted as the caller's deadline")
+				}
+			})
+		})
+	}
+}
+
 // An event that is larger than a message goes out alone, and a Cancel still gets
 // through behind it.
 func TestLargeEvents(t *testing.T) {

@@ -184,7 +184,7 @@ func TestNoPprofUnlessAskedFor(t *testing.T) {
 
 // Every metric of the contract is there with its labels, and counts what it says.
 func TestMetrics(t *testing.T) {
-	r := start(t, func(o *options) { o.sim.Tokens = 10 })
+	r := start(t, func(o *options) { o.sim.Tokens, o.sim.FirstToken = 10, time.Second })
 	c := r.client()
 	var readers sync.WaitGroup
 	for i := range 3 {
@@ -227,6 +227,35 @@ func TestMetrics(t *testing.T) {
 	if strings.Contains(all, "id-1") {
 		t.Error("a caller's value is in the metrics")
 	}
+}
+
+// The line of a refused request says whose it was and that it was refused.
+func TestRefusalsAreLogged(t *testing.T) {
+	r := start(t, nil)
+	c := r.client()
+	invalid := ask("invalid-id", "A")
+	invalid.Messages = nil
+	generate(t.Context(), t, c, invalid).failed(t, codes.InvalidArgument, "")
+	resumes := ask("resume-id", "A")
+	resumes.Resume = &sauronv1.ResumePoint{GenerationId: "g"}
+	generate(t.Context(), t, c, resumes).failed(t, codes.Unimplemented, "")
+	r.eventuallyDo(t, func() error {
+		log := r.log.String()
+		for _, id := range []string{"invalid-id", "resume-id"} {
+			i := strings.Index(log, "request_id="+id)
+			if i < 0 {
+				return fmt.Errorf("no line of %s", id)
+			}
+			line := log[strings.LastIndex(log[:i], "\n")+1:]
+			line, _, _ = strings.Cut(line, "\n")
+			for _, want := range []string{"level=INFO", "participation=none", "outcome=refused", "route="} {
+				if !strings.Contains(line, want) {
+					return fmt.Errorf("no %s in %s", want, line)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // One line a request and one a generation, with what an operator needs and nothing

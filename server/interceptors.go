@@ -22,6 +22,7 @@ import (
 func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
 	lines := []logging.Option{
 		logging.WithLogOnEvents(logging.FinishCall),
+		logging.WithLevels(levelOf),
 		logging.WithDisableLoggingFields("protocol", "grpc.component", "grpc.method_type"),
 	}
 	// Probes and reflection would drown the requests.
@@ -72,6 +73,25 @@ func logRequest(ctx context.Context, attrs ...slog.Attr) {
 	logging.AddFields(ctx, fields)
 }
 
+// logRefusal says in the line of ctx's call that req was refused. An id is only logged
+// if it is one: anything else may hold anything.
+func logRefusal(ctx context.Context, req *sauronv1.GenerateRequest, route string) {
+	if requestIDPattern.MatchString(req.GetRequestId()) {
+		logRequest(ctx, slog.String("request_id", req.GetRequestId()))
+	}
+	logRequest(ctx, slog.String("participation", noParticipation),
+		slog.String("route", route), slog.String("outcome", string(manager.Refused)))
+}
+
+// levelOf returns the level of a call's line. What a caller did wrong is no trouble of
+// the service's.
+func levelOf(code codes.Code) logging.Level {
+	if code == codes.Unimplemented {
+		return logging.LevelInfo
+	}
+	return logging.DefaultServerCodeToLevel(code)
+}
+
 // validator refuses requests that break the contract before a handler sees them. It
 // takes the middleware's shape and not its validator interceptor: that one calls
 // methods of the messages, which generated ones don't have, and protovalidate would
@@ -109,6 +129,7 @@ func (s *validatedStream) RecvMsg(m any) error {
 	// gRPC itself refuses a message over the limit.
 	if code := status.Code(err); code == codes.InvalidArgument || code == codes.ResourceExhausted {
 		s.metrics.request(unknownRoute, noParticipation, manager.Refused)
+		logRefusal(s.Context(), req, unknownRoute)
 	}
 	return err
 }

@@ -48,7 +48,7 @@ func (s *service) Generate(req *sauronv1.GenerateRequest, stream grpc.ServerStre
 	sub, route, err := s.join(stream.Context(), req)
 	if err != nil {
 		s.metrics.request(route, noParticipation, manager.Refused)
-		logRequest(stream.Context(), slog.String("route", route), slog.String("outcome", string(manager.Refused)))
+		logRefusal(stream.Context(), req, route)
 		var trailer metadata.MD
 		if _, isStatus := status.FromError(err); !isStatus {
 			trailer, err = refusal(err)

@@ -65,18 +65,20 @@ func TestGenerate(t *testing.T) {
 }
 
 func TestServerMakesAnID(t *testing.T) {
-	r := start(t, nil)
-	c := r.client()
-	g := generate(t.Context(), t, c, ask("", "hello"))
-	if !g.until(isText) {
-		t.Fatal(g.err)
-	}
-	id := g.started().GetRequestId()
-	if !requestIDPattern.MatchString(id) {
-		t.Errorf("id %q", id)
-	}
-	cancel(t, c, id, stateCancelled)
-	g.cancelled(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, nil)
+		c := r.client()
+		g := generate(t.Context(), t, c, ask("", "hello"))
+		if !g.until(isText) {
+			t.Fatal(g.err)
+		}
+		id := g.started().GetRequestId()
+		if !requestIDPattern.MatchString(id) {
+			t.Errorf("id %q", id)
+		}
+		cancel(t, c, id, stateCancelled)
+		g.cancelled(t)
+	})
 }
 
 // A cancelled leader and a cancelled follower get the same, byte for byte, but for
@@ -124,6 +126,7 @@ func TestCancelOnTheWire(t *testing.T) {
 // needs.
 func TestRefusals(t *testing.T) {
 	r := start(t, func(o *options) {
+		o.sim.Tokens = 100_000
 		o.routes = []prepare.RouteConfig{{Model: "m", Upstream: mustSim(t, o.sim), UpstreamName: "s", Coalesce: true}}
 		o.Manager.QueueCapacity = 0
 		o.Manager.MaxConcurrentRequests = 1
@@ -257,76 +260,82 @@ func TestLeavingOnTheWire(t *testing.T) {
 // The status of a failed generation reaches every reader after all its events, with
 // the last sequence.
 func TestFailureOnTheWire(t *testing.T) {
-	r := start(t, func(o *options) {
-		o.sim.Fault.Kind = "break"
-		o.sim.Fault.AfterTokens = 3
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, func(o *options) {
+			o.sim.Fault.Kind = "break"
+			o.sim.Fault.AfterTokens = 3
+		})
+		c := r.client()
+		a := generate(t.Context(), t, c, ask("a", "A"))
+		b := generate(t.Context(), t, c, ask("b", "A"))
+		for _, g := range []*received{a, b} {
+			s := g.failed(t, codes.Unavailable, "UPSTREAM_BROKEN")
+			if got := errorInfo(s).GetMetadata()["last_sequence"]; got != "7" { // 4 stages, 3 tokens
+				t.Errorf("last_sequence %q", got)
+			}
+			if len(g.events) != 8 || errorInfo(s).GetDomain() != "sauron" {
+				t.Errorf("%d events, status %v", len(g.events), s)
+			}
+		}
 	})
-	c := r.client()
-	a := generate(t.Context(), t, c, ask("a", "A"))
-	b := generate(t.Context(), t, c, ask("b", "A"))
-	for _, g := range []*received{a, b} {
-		s := g.failed(t, codes.Unavailable, "UPSTREAM_BROKEN")
-		if got := errorInfo(s).GetMetadata()["last_sequence"]; got != "7" { // 4 stages, 3 tokens
-			t.Errorf("last_sequence %q", got)
-		}
-		if len(g.events) != 8 || errorInfo(s).GetDomain() != "sauron" {
-			t.Errorf("%d events, status %v", len(g.events), s)
-		}
-	}
 }
 
 func TestCoalescingModes(t *testing.T) {
-	r := start(t, func(o *options) {
-		o.sim.InterToken, o.sim.Tokens = time.Millisecond, 300
-		u := mustSim(t, o.sim)
-		o.routes = []prepare.RouteConfig{
-			{Model: "live", Upstream: u, UpstreamName: "s", Coalesce: true},
-			{Model: "off", Upstream: u, UpstreamName: "s", Coalesce: false},
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, func(o *options) {
+			o.sim.InterToken, o.sim.Tokens = time.Millisecond, 300
+			u := mustSim(t, o.sim)
+			o.routes = []prepare.RouteConfig{
+				{Model: "live", Upstream: u, UpstreamName: "s", Coalesce: true},
+				{Model: "off", Upstream: u, UpstreamName: "s", Coalesce: false},
+			}
+		})
+		c := r.client()
+		shared := func(model string, mode sauronv1.Coalescing) bool {
+			t.Helper()
+			var ids [2]string
+			var streams [2]*received
+			for i := range 2 {
+				q := ask(fmt.Sprintf("%s-%s-%d", model, mode, i), mode.String())
+				q.Model, q.Coalescing = model, mode
+				streams[i] = generate(t.Context(), t, c, q)
+				streams[i].until(isText)
+				ids[i] = streams[i].started().GetGenerationId()
+			}
+			for _, g := range streams {
+				g.completed(t)
+			}
+			return ids[0] == ids[1]
+		}
+		for _, tt := range []struct {
+			model string
+			mode  sauronv1.Coalescing
+			want  bool
+		}{
+			{"live", sauronv1.Coalescing_COALESCING_UNSPECIFIED, true},
+			{"live", sauronv1.Coalescing_COALESCING_OFF, false},
+			{"live", sauronv1.Coalescing_COALESCING_REPLAY, true},
+			{"off", sauronv1.Coalescing_COALESCING_UNSPECIFIED, false},
+			{"off", sauronv1.Coalescing_COALESCING_LIVE, true},
+		} {
+			if got := shared(tt.model, tt.mode); got != tt.want {
+				t.Errorf("route %s, %s: shared is %v", tt.model, tt.mode, got)
+			}
 		}
 	})
-	c := r.client()
-	shared := func(model string, mode sauronv1.Coalescing) bool {
-		t.Helper()
-		var ids [2]string
-		var streams [2]*received
-		for i := range 2 {
-			q := ask(fmt.Sprintf("%s-%s-%d", model, mode, i), mode.String())
-			q.Model, q.Coalescing = model, mode
-			streams[i] = generate(t.Context(), t, c, q)
-			streams[i].until(isText)
-			ids[i] = streams[i].started().GetGenerationId()
-		}
-		for _, g := range streams {
-			g.completed(t)
-		}
-		return ids[0] == ids[1]
-	}
-	for _, tt := range []struct {
-		model string
-		mode  sauronv1.Coalescing
-		want  bool
-	}{
-		{"live", sauronv1.Coalescing_COALESCING_UNSPECIFIED, true},
-		{"live", sauronv1.Coalescing_COALESCING_OFF, false},
-		{"live", sauronv1.Coalescing_COALESCING_REPLAY, true},
-		{"off", sauronv1.Coalescing_COALESCING_UNSPECIFIED, false},
-		{"off", sauronv1.Coalescing_COALESCING_LIVE, true},
-	} {
-		if got := shared(tt.model, tt.mode); got != tt.want {
-			t.Errorf("route %s, %s: shared is %v", tt.model, tt.mode, got)
-		}
-	}
 }
 
 // No caller's metadata makes a difference, and none of it is in what goes out.
 func TestCallersMetadataIsIgnored(t *testing.T) {
-	r := start(t, nil)
-	c := r.client()
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer secret")
-	a, b := generate(ctx, t, c, ask("a", "A")), generate(t.Context(), t, c, ask("b", "A"))
-	a.completed(t)
-	b.completed(t)
-	if a.started().GetGenerationId() != b.started().GetGenerationId() {
-		t.Error("metadata is part of the key")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, nil)
+		c := r.client()
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer secret")
+		a, b := generate(ctx, t, c, ask("a", "A")), generate(t.Context(), t, c, ask("b", "A"))
+		a.completed(t)
+		b.completed(t)
+		if a.started().GetGenerationId() != b.started().GetGenerationId() {
+			t.Error("metadata is part of the key")
+		}
+	})
 }

@@ -367,10 +367,10 @@ func TestHookModel(t *testing.T) {
 		{"exact_same", "m", "", "m", "m"},
 		{"exact_changed", "m", "", "other", ""},
 		{"exact_renamed", "m", "um", "um", ""},
-		{"exact_empty", "m", "", "", ""},
+		{"exact_empty", "m", "", "", "m"},
 		{"star_same", "*", "", "m", "m"},
 		{"star_changed", "*", "", "other", "other"},
-		{"star_empty", "*", "", "", ""},
+		{"star_empty", "*", "", "", "m"},
 		{"star_renamed_same", "*", "um", "m", "um"},
 		{"star_renamed_changed", "*", "um", "other", ""},
 	} {

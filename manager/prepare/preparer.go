@@ -14,7 +14,6 @@ import (
 // Ways for a hook's answer to break the contract, for the log.
 var (
 	errNoRequest    = errors.New("it holds no request")
-	errNoModel      = errors.New("it names no model")
 	errModelChanged = errors.New("it changes the model, which this route does not allow")
 )
 
@@ -42,6 +41,9 @@ func (p *preparer) Prepare(ctx context.Context, generationID string) (manager.St
 			return nil, err
 		}
 		clearPersonal(answer)
+		if answer != nil && answer.Model == "" {
+			answer.Model = req.GetModel() // a hook that makes a fresh request need not repeat it
+		}
 		if err := p.route.check(req, answer); err != nil {
 			return nil, brokenAnswer(err)
 		}
@@ -82,8 +84,6 @@ func (r *Route) check(asked, answer *sauronv1.GenerateRequest) error {
 	switch {
 	case answer == nil:
 		return errNoRequest
-	case answer.GetModel() == "":
-		return errNoModel
 	case r.model != "" && answer.GetModel() != asked.GetModel():
 		return errModelChanged
 	}

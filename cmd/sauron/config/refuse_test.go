@@ -137,7 +137,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"temperature_nan", openai + "routes:\n- {model: m, upstream: a, defaults: {temperature: NaN}}\n", `FILE:4: routes[0].defaults.temperature: "NaN" is not a number`},
 		{"temperature_inf", openai + "routes:\n- {model: m, upstream: a, defaults: {temperature: .inf}}\n", `FILE:4: routes[0].defaults.temperature: ".inf" is not a number`},
 		{"temperature_low", openai + "routes:\n- {model: m, upstream: a, defaults: {temperature: -1}}\n", `FILE:4: routes[0].defaults.temperature: must be at least 0`},
-		{"top_p", openai + "routes:\n- {model: m, upstream: a, defaults: {top_p: 0}}\n", `FILE:4: routes[0].defaults.top_p: must be above 0 and at most 1`},
+		{"top_p", openai + "routes:\n- {model: m, upstream: a, defaults: {top_p: 1.5}}\n", `FILE:4: routes[0].defaults.top_p: must be from 0 to 1`},
 		{"max_tokens", openai + "routes:\n- {model: m, upstream: a, defaults: {max_tokens: 0}}\n", `FILE:4: routes[0].defaults.max_tokens: must be at least 1`},
 		{"max_tokens_range", openai + "routes:\n- {model: m, upstream: a, defaults: {max_tokens: 2147483648}}\n", `FILE:4: routes[0].defaults.max_tokens: "2147483648" is not a whole number of 32 bits`},
 		{"seed", openai + "routes:\n- {model: m, upstream: a, defaults: {seed: 1.5}}\n", `FILE:4: routes[0].defaults.seed: "1.5" is not a whole number of 64 bits`},

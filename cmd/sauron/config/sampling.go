@@ -76,8 +76,8 @@ func checkSampling(name string, v protoreflect.Value) error {
 	switch {
 	case name == "temperature" && v.Float() < 0:
 		return errors.New("must be at least 0")
-	case name == "top_p" && (v.Float() <= 0 || v.Float() > 1):
-		return errors.New("must be above 0 and at most 1")
+	case name == "top_p" && (v.Float() < 0 || v.Float() > 1):
+		return errors.New("must be from 0 to 1")
 	case name == "max_tokens" && v.Int() < 1:
 		return errors.New("must be at least 1")
 	}

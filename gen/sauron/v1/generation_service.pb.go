@@ -527,7 +527,8 @@ type GenerateRequest struct {
 	// at once.
 	OrphanGrace *durationpb.Duration `protobuf:"bytes,12,opt,name=orphan_grace,json=orphanGrace,proto3" json:"orphan_grace,omitempty"`
 	// Also yield those members of the upstream's chunks that have no field here
-	// (log probabilities, citations) as upstream_extension_json events.
+	// (log probabilities, citations) as upstream_extension_json events. What is over
+	// 48 KiB in one chunk is left out.
 	IncludeUpstreamExtensions bool `protobuf:"varint,13,opt,name=include_upstream_extensions,json=includeUpstreamExtensions,proto3" json:"include_upstream_extensions,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache

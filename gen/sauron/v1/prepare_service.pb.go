@@ -89,7 +89,9 @@ func (x *PrepareRequest) GetRequest() *GenerateRequest {
 // PrepareResponse is what to ask the upstream.
 type PrepareResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Messages, sampling, tools and the rest may differ from what came in.
+	// Messages, sampling, tools and the rest may differ from what came in. An empty
+	// model is the one that came in; another one is an error, unless the route takes
+	// any model and names none for the upstream.
 	Request       *GenerateRequest `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
