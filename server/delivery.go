@@ -52,14 +52,8 @@ func (d *delivery) run() (manager.Outcome, error) {
 		requestIDHeader, d.sub.RequestID(), generationIDHeader, d.sub.GenerationID())); err != nil {
 		return d.lost(err)
 	}
-	if err := d.private(&sauronv1.Event{Kind: &sauronv1.Event_Started{Started: &sauronv1.Started{
-		RequestId:     d.sub.RequestID(),
-		GenerationId:  d.sub.GenerationID(),
-		Participation: participations[d.sub.Participation()],
-	}}}); err != nil {
-		return d.lost(err)
-	}
-	for {
+	// What the log has already comes in one message with Started.
+	for started := d.started(); ; started = nil {
 		if d.credit.used() {
 			if ended, outcome, err := d.park(); ended {
 				return outcome, err
@@ -67,7 +61,7 @@ func (d *delivery) run() (manager.Outcome, error) {
 			continue
 		}
 		batch := d.sub.Next(maxMessage)
-		if err := d.hand(batch); err != nil {
+		if err := d.hand(started, batch); err != nil {
 			return d.lost(err)
 		}
 		if batch.End != nil {
@@ -103,12 +97,26 @@ func (d *delivery) park() (ended bool, outcome manager.Outcome, err error) {
 	return true, outcome, err
 }
 
-// hand gives a batch's events to the transport.
-func (d *delivery) hand(b manager.Batch) error {
-	if len(b.Data) == 0 {
+// started returns the stream's first event, encoded.
+func (d *delivery) started() []byte {
+	return appendEvent(nil, &sauronv1.Event{Kind: &sauronv1.Event_Started{Started: &sauronv1.Started{
+		RequestId:     d.sub.RequestID(),
+		GenerationId:  d.sub.GenerationID(),
+		Participation: participations[d.sub.Participation()],
+	}}})
+}
+
+// hand gives a batch's events to the transport, after the event first if it is not
+// empty.
+func (d *delivery) hand(first []byte, b manager.Batch) error {
+	data := b.Data
+	if len(first) > 0 {
+		data = append(first, data...)
+	}
+	if len(data) == 0 {
 		return nil
 	}
-	if err := d.stream.SendMsg(d.credit.message(b.Data)); err != nil {
+	if err := d.stream.SendMsg(d.credit.message(data)); err != nil {
 		return err
 	}
 	d.last = b.Last

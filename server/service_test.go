@@ -32,6 +32,10 @@ func TestGenerate(t *testing.T) {
 		if got := time.Since(begin); got != 0 {
 			t.Errorf("headers after %v, want at once", got)
 		}
+		// The first message has Started and what the log had when the caller joined.
+		if g.next(); len(g.events) < 2 || g.events[1].GetStageChanged().GetStage() != sauronv1.Stage_STAGE_QUEUED {
+			t.Errorf("the first message has %v", g.events)
+		}
 		text := g.completed(t)
 		if len(text) == 0 {
 			t.Error("no text")

@@ -47,11 +47,11 @@ func judge(load workload, seen observation) []finding {
 	}
 }
 
-// leader returns the first of the identical callers that leads, or nil, and the
-// rest of them.
+// leader returns the one of the identical callers that leads, and the rest of them.
+// Where none leads or several do, there is no leader.
 func (s story) leader() (leader *record, followers []*record) {
 	i := slices.IndexFunc(s.identical, (*record).leads)
-	if i < 0 {
+	if i < 0 || slices.ContainsFunc(s.identical[i+1:], (*record).leads) {
 		return nil, s.identical
 	}
 	return s.identical[i], slices.Delete(slices.Clone(s.identical), i, i+1)
@@ -99,7 +99,7 @@ func leaderEnd(seen observation, leader *record) finding {
 	f := finding{promise: "the leader's last event"}
 	switch {
 	case leader == nil:
-		f.saw = "nobody led"
+		f.saw = "no single leader"
 	case seen.cancelledAt == 0:
 		f.saw = leader.end() + ", not cancelled: the answer was too short"
 	case seen.cancelErr != nil:
@@ -118,7 +118,7 @@ func leaderEnd(seen observation, leader *record) finding {
 func midStream(seen observation, leader *record, followers []*record) finding {
 	f := finding{promise: "cancelled in mid-stream"}
 	if leader == nil || len(followers) == 0 {
-		f.saw = "no leader with followers"
+		f.saw = "no single leader with followers"
 		return f
 	}
 	whole := followers[0]
