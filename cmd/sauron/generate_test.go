@@ -104,9 +104,9 @@ func TestGenerateJSON(t *testing.T) {
 	usage := &sauronv1.Event{Sequence: 2, Kind: &sauronv1.Event_Usage{Usage: &sauronv1.Usage{PromptTokens: 3, CompletionTokens: 1}}}
 	_, address := serveFake(t, answer(text(1, "a\n"), usage, completed(3)))
 	s := newSession()
-	want := `{"started":{"request_id":"r","generation_id":"g1","participation":"PARTICIPATION_LEADER"}}
-{"sequence":"1","text_delta":"a\n"}
-{"sequence":"2","usage":{"prompt_tokens":"3","completion_tokens":"1"}}
+	want := `{"started":{"requestId":"r","generationId":"g1","participation":"PARTICIPATION_LEADER"}}
+{"sequence":"1","textDelta":"a\n"}
+{"sequence":"2","usage":{"promptTokens":"3","completionTokens":"1"}}
 {"sequence":"3","finished":{"outcome":"OUTCOME_COMPLETED"}}
 `
 	s.check(t, s.do(t, "generate", "--json", "--request-id=r", "--address", address, "x"), exitOK, want, "")

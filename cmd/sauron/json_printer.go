@@ -10,13 +10,13 @@ import (
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
 
-// A jsonPrinter prints every event as it is, one JSON object a line, with the
-// names of the proto file. It is used by one goroutine.
+// A jsonPrinter prints every event as it is, one JSON object a line, in ProtoJSON as
+// grpcurl and every generated client write it. It is used by one goroutine.
 type jsonPrinter struct{ w io.Writer }
 
 // event prints e.
 func (p *jsonPrinter) event(e *sauronv1.Event) error {
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(e)
+	text, err := protojson.Marshal(e)
 	if err != nil {
 		return err
 	}
