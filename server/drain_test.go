@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -194,6 +195,7 @@ func TestMetrics(t *testing.T) {
 	}
 	readers.Wait()
 	r.eventually(t, "sauron_subscriptions", 0)
+	r.eventually(t, `sauron_generations_total{outcome="completed",route="*"}`, 1) // after the readers' end
 	for name, want := range map[string]float64{
 		`sauron_requests_total{outcome="completed",participation="leader",route="*"}`:   1,
 		`sauron_requests_total{outcome="completed",participation="follower",route="*"}`: 2,
@@ -276,6 +278,9 @@ func TestLogs(t *testing.T) {
 	r.eventuallyDo(t, func() error {
 		if n := strings.Count(r.log.String(), "finished call"); n != 4 {
 			return fmt.Errorf("%d request lines, want 4", n)
+		}
+		if !strings.Contains(r.log.String(), "generation ended") { // it comes after the readers' end
+			return errors.New("no generation line")
 		}
 		return nil
 	})
