@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/sauron-stream/sauron/manager"
 	"github.com/sauron-stream/sauron/manager/event"
@@ -286,6 +288,24 @@ func TestServerBusy(t *testing.T) {
 		synctest.Wait()
 		read(w.join("b", "B")).complete(t)
 	})
+}
+
+// A log that is kept does not keep the request that was asked.
+func TestKeptLogLetsItsRequestGo(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.streaming = script(event.Text("x"), finished()) })
+	defer w.Close()
+	r := w.request("a", "A")
+	asked := weak.Make(r.Preparer.(*fakePreparer))
+	reading := read(w.joinRequest(r))
+	r = manager.Request{}
+	reading.complete(t)
+	runtime.GC()
+	if w.Stats().LogBytes == 0 {
+		t.Error("the log is not kept")
+	}
+	if asked.Value() != nil {
+		t.Error("the request is still held")
+	}
 }
 
 func TestGenerationTooLarge(t *testing.T) {

@@ -12,7 +12,7 @@ const maxRemembered = 100_000
 // request. Guarded by Manager.mu.
 type memory struct {
 	ended []*request
-	timer *time.Timer // set if and only if ended is not empty; may fire early
+	timer *time.Timer // nil if nothing is due; may fire early
 }
 
 // rememberLocked puts q, which has neither stream nor hold, into the memory until

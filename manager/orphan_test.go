@@ -149,6 +149,29 @@ func TestOrphanStaysIfNobodyNeedsItsPlace(t *testing.T) {
 	})
 }
 
+// Neither who may still have a permit of the free ones, nor another orphan, needs it.
+func TestOrphanStaysBesideFreePermits(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.cfg.PreparedBacklog, w.cfg.MaxConcurrentLLMStreams, w.tokens = 1, 1, 1000
+	}, func(t *testing.T, w *world) {
+		subs := map[string]*manager.Subscription{}
+		for _, id := range []string{"streams", "waits", "blocked"} {
+			subs[id] = w.join(id, id)
+			synctest.Wait()
+		}
+		subs["blocked"].Leave(manager.Disconnected) // holds one of ten permits
+		subs["new"] = w.join("new", "new")          // takes another
+		synctest.Wait()
+		w.cancel("new", manager.StateCancelled)
+		subs["waits"].Leave(manager.Disconnected) // only orphans are left before the slot
+		synctest.Wait()
+		if s := w.Stats(); s.Orphans != 2 {
+			t.Errorf("%d orphans are left, want 2: %+v", s.Orphans, s)
+		}
+		w.cancel("streams", manager.StateCancelled)
+	})
+}
+
 // Who waits for a slot without a place in the backlog counts as waiting.
 func TestOrphansHoldHalfWithoutABacklog(t *testing.T) {
 	bubble(t, func(w *world) {

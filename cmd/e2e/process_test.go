@@ -39,8 +39,10 @@ func TestStop(t *testing.T) {
 	if code := p.stop(); code != 7 {
 		t.Errorf("exit code %d, want 7", code)
 	}
-	p.stop() // again does no harm
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+	p.stop()                                 // again does no harm
+	tick := time.NewTicker(time.Millisecond) // the kernel tells nobody when a group is gone
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); ; <-tick.C {
 		err := syscall.Kill(-p.cmd.Process.Pid, 0)
 		if errors.Is(err, syscall.ESRCH) {
 			return

@@ -104,7 +104,9 @@ func TestWitness(t *testing.T) {
 	if whole.cut || whole.answer.text != "because ü" || whole.answer.tokens != 3 {
 		t.Errorf("whole exchange: %+v", whole)
 	}
-	for deadline := time.Now().Add(5 * time.Second); !w.exchanges()[1].cut; time.Sleep(time.Millisecond) {
+	tick := time.NewTicker(time.Millisecond) // it is noted when the proxy sees the connection end
+	defer tick.Stop()
+	for deadline := time.Now().Add(5 * time.Second); !w.exchanges()[1].cut; <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not noted as cut: %+v", w.exchanges()[1])
 		}
