@@ -294,11 +294,13 @@ func TestServerBusy(t *testing.T) {
 func TestKeptLogLetsItsRequestGo(t *testing.T) {
 	w := newWorld(t, func(w *world) { w.streaming = script(event.Text("x"), finished()) })
 	defer w.Close()
-	r := w.request("a", "A")
-	asked := weak.Make(r.Preparer.(*fakePreparer))
-	reading := read(w.joinRequest(r))
-	r = manager.Request{}
-	reading.complete(t)
+	asked := func() weak.Pointer[fakePreparer] {
+		preparer := &fakePreparer{w: w, content: "A"}
+		r := w.request("a", "A")
+		r.Preparer = preparer
+		read(w.joinRequest(r)).complete(t)
+		return weak.Make(preparer)
+	}()
 	runtime.GC()
 	if w.Stats().LogBytes == 0 {
 		t.Error("the log is not kept")
