@@ -30,19 +30,6 @@ var extensionMembers = map[string]func(c *Config, v *structpb.Value) (problem st
 // the path before it, it has the closed form of metadata.
 var memberName = regexp.MustCompile(`^[a-z0-9_]{1,48}$`)
 
-// ValidateExtension returns nil if v can be the value of the extension `sim`, or
-// else an *ExtensionError. Of several problems it is the one of the first member
-// by name. A nil v is an extension that is absent, which is right.
-func ValidateExtension(v *structpb.Value) error {
-	if v == nil {
-		return nil
-	}
-	if err := applyExtension(&Config{}, v); err != nil {
-		return err
-	}
-	return nil
-}
-
 // applyExtension overrides c with the extension ext. On an error c may be half
 // changed.
 func applyExtension(c *Config, ext *structpb.Value) *ExtensionError {
