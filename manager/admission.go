@@ -61,9 +61,9 @@ func (m *Manager) pauseLocked(b *broadcast) {
 	b.place = paused
 }
 
-// resumeLocked puts b in front of those who wait for a slot, for it had one. It
+// unpauseLocked puts b in front of those who wait for a slot, for it had one. It
 // may exceed the backlog's capacity by those who come back.
-func (m *Manager) resumeLocked(b *broadcast) {
+func (m *Manager) unpauseLocked(b *broadcast) {
 	b.place = inBacklog
 	m.admission.backlog = slices.Insert(m.admission.backlog, 0, b)
 }

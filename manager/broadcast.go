@@ -15,6 +15,7 @@ type broadcast struct {
 	key    Key
 	route  string
 	leader requestName
+	window time.Duration // how long its log may be replayed; 0: not at all
 	log    *log
 	ctx    context.Context // descends from the manager's; holds nothing of a caller's
 	cancel context.CancelCauseFunc
@@ -23,7 +24,7 @@ type broadcast struct {
 	// Safe by themselves.
 	listeners atomic.Int32 // equals subs, for the writer
 	finishers atomic.Int32 // readers that were handed the end of a completed log
-	bytes     atomic.Int64 // of the log, as counted in Manager.logBytes
+	bytes     atomic.Int64 // of memory, as counted in Manager.logBytes
 
 	// Owned by the run goroutine.
 	preparer Preparer // nil when it was called
@@ -49,9 +50,15 @@ type broadcast struct {
 	orphanOrder uint64 // by when it became an orphan
 	dying       bool   // stopped; nobody may join
 	ended       bool   // the log is closed
+	completed   bool   // ... with the event that completes the answer
 	keepable    bool   // ended, and whoever had a stream may read it again
+	inWindow    bool   // ... and so may others, as a replay
 	joinTimer   *time.Timer
 }
+
+// generationBytes is about what a generation holds besides its log's chunks and index:
+// its broadcast, its context, one request, and their places in maps.
+const generationBytes = 1 << 10
 
 // orphanLocked reports whether b goes on for leases alone.
 func (b *broadcast) orphanLocked() bool {
@@ -77,10 +84,12 @@ func (b *broadcast) clock(next event.Stage) {
 
 // append encodes e at the end of b's log. It is called by b's goroutine alone.
 func (m *Manager) append(b *broadcast, e event.Event) {
-	n := int64(b.log.append(e, m.cfg.Encode))
-	b.written += n
-	b.bytes.Add(n)
-	m.logBytes.Add(n)
+	size, grown := b.log.append(e, m.cfg.Encode)
+	b.written += int64(size)
+	if grown > 0 {
+		b.bytes.Add(int64(grown))
+		m.logBytes.Add(int64(grown))
+	}
 	m.appended.Add(1)
 	if b.listeners.Load() == 0 {
 		m.orphaned.Add(1)

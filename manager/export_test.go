@@ -6,7 +6,8 @@ import "github.com/sauron-stream/sauron/manager/event"
 type Left struct {
 	Live, Joinable, Requests, Remembered, Subs    int
 	Queue, Preparing, Blocked, Backlog, Streaming int
-	LogBytes                                      int64
+	LogBytes, ReplayBytes                         int64
+	Readable, Replays                             int
 }
 
 // Left returns what m holds.
@@ -18,7 +19,8 @@ func (m *Manager) Left() Left {
 		Remembered: len(m.memory.ended), Subs: m.subs,
 		Queue: len(m.admission.queue), Preparing: m.admission.preparing, Blocked: len(m.admission.blocked),
 		Backlog: len(m.admission.backlog), Streaming: len(m.admission.streaming),
-		LogBytes: m.logBytes.Load(),
+		LogBytes: m.logBytes.Load(), ReplayBytes: m.replays.bytes,
+		Readable: len(m.readable), Replays: m.replays.logs.Len(),
 	}
 }
 
@@ -38,7 +40,7 @@ type Log struct{ log *log }
 func NewLog() Log { return Log{newLog()} }
 
 // Append appends an entry.
-func (l Log) Append(e event.Event, encode func([]byte, int64, event.Event) []byte) int {
+func (l Log) Append(e event.Event, encode func([]byte, int64, event.Event) []byte) (size, grown int) {
 	return l.log.append(e, encode)
 }
 

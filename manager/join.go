@@ -19,6 +19,15 @@ type Request struct {
 	// Coalesce: share with other requests of the key. Otherwise only streams of
 	// the same id share.
 	Coalesce bool
+	// Replay: also take a generation of the key that completed within its replay
+	// window. It needs Coalesce.
+	Replay bool
+	// ReplayWindow is how long the generation that this request starts may be replayed
+	// after it completed; 0: not at all. It needs Coalesce.
+	ReplayWindow time.Duration
+	// Resume, unless nil, is where to go on: nothing is started, and sharing does not
+	// matter.
+	Resume *ResumePoint
 	// OrphanGrace is how long a lost request's generation is kept; capped by the
 	// manager's own; 0: not at all.
 	OrphanGrace time.Duration
@@ -28,10 +37,11 @@ type Request struct {
 	Preparer Preparer
 }
 
-// Join attaches to the generation that r's id already has, else to the one that
-// its key has, else starts one. It does not block. The error is a *fault.Error:
-// REQUEST_ID_IN_USE, and for a generation that would have to be started DRAINING,
-// SERVER_BUSY or QUEUE_FULL.
+// Join attaches to the generation that r's resume point names; without one to what
+// r's id already has, else to what its key has, else it starts one. It does not
+// block. The error is a *fault.Error: REQUEST_ID_IN_USE; for a resume point
+// GENERATION_GONE, RESUME_MISMATCH or RESUME_OUT_OF_RANGE; for a generation that would
+// have to be started DRAINING, SERVER_BUSY or QUEUE_FULL.
 func (m *Manager) Join(r Request) (*Subscription, error) {
 	flight := string(r.Key[:])
 	if !r.Coalesce {
@@ -66,12 +76,16 @@ func (m *Manager) Join(r Request) (*Subscription, error) {
 // there is none.
 func (m *Manager) attachLocked(r Request) (*Subscription, error) {
 	own := m.requests[requestName{r.Tenant, r.ID}]
+	same := own != nil && own.key == r.Key
+	if same && own.cancelled && own.known(time.Now()) {
+		// A late retry does not bring it back to life, at whatever point.
+		return m.cancelledSubscription(own, r), nil
+	}
+	if r.Resume != nil {
+		return m.resumeLocked(r, own)
+	}
 	if own != nil {
-		same := own.key == r.Key
 		switch {
-		case own.cancelled && same && own.known(time.Now()):
-			// A late retry does not bring it back to life.
-			return m.cancelledSubscription(own), nil
 		case own.cancelled, own.b == nil:
 			// Only remembered: it may begin anew.
 		case !same && (!own.b.ended || len(own.subs) > 0):
@@ -83,19 +97,26 @@ func (m *Manager) attachLocked(r Request) (*Subscription, error) {
 	if !r.Coalesce {
 		return nil, nil
 	}
-	if b := m.joinable[r.Key]; b != nil {
-		return m.subscribeLocked(m.bindLocked(r, b), r), nil
+	b := m.joinable[r.Key]
+	if b == nil && r.Replay {
+		b = m.replayLocked(r.Key)
 	}
-	return nil, nil
+	if b == nil {
+		return nil, nil
+	}
+	return m.subscribeLocked(m.bindLocked(r, b), r), nil
 }
 
 // createLocked starts a generation with r as its leader.
 func (m *Manager) createLocked(r Request) (*Subscription, error) {
+	if r.Replay && r.ReplayWindow > 0 {
+		m.replays.misses++
+	}
 	if m.draining {
 		return nil, refuse(fault.Draining, nil)
 	}
-	if used := m.logBytes.Load(); used >= m.cfg.MaxLogBytes {
-		return nil, refuse(fault.ServerBusy, fmt.Errorf("manager: logs hold %d bytes", used))
+	if !m.makeRoomLocked() {
+		return nil, refuse(fault.ServerBusy, fmt.Errorf("manager: logs hold %d bytes", m.logBytes.Load()))
 	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	b := &broadcast{
@@ -115,8 +136,12 @@ func (m *Manager) createLocked(r Request) (*Subscription, error) {
 		return nil, refuse(fault.QueueFull, nil)
 	}
 	m.live[b] = struct{}{}
+	m.readable[b.id] = b
+	b.bytes.Store(generationBytes)
+	m.logBytes.Add(generationBytes)
 	if r.Coalesce {
 		m.joinable[r.Key] = b
+		b.window = r.ReplayWindow
 	}
 	sub := m.subscribeLocked(m.bindLocked(r, b), r)
 	m.enter(b, event.StageQueued)
@@ -153,7 +178,7 @@ func (m *Manager) subscribeLocked(q *request, r Request) *Subscription {
 		request:       q,
 		broadcast:     b,
 		generationID:  b.id,
-		participation: q.participation(),
+		participation: q.participation(r),
 		grace:         min(r.OrphanGrace, m.cfg.OrphanGrace),
 		deadline:      r.Deadline,
 		cancelled:     make(chan struct{}),
@@ -171,12 +196,12 @@ func (m *Manager) subscribeLocked(q *request, r Request) *Subscription {
 }
 
 // cancelledSubscription returns a stream that has nothing but its cancellation.
-func (m *Manager) cancelledSubscription(q *request) *Subscription {
+func (m *Manager) cancelledSubscription(q *request, r Request) *Subscription {
 	s := &Subscription{
 		manager:       m,
 		request:       q,
 		generationID:  q.generationID,
-		participation: q.participation(),
+		participation: q.participation(r),
 		cancelled:     closed,
 		left:          true,
 	}

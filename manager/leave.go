@@ -98,7 +98,9 @@ func (m *Manager) unbindLocked(q *request) {
 	case b.holds > 0:
 		m.advanceLocked() // it may have become an orphan
 	case b.ended:
-		m.freeLocked(b)
+		if !b.inWindow {
+			m.freeLocked(b)
+		}
 	default:
 		m.stopLocked(b, errAbandoned)
 		m.advanceLocked()
@@ -113,6 +115,7 @@ func (m *Manager) stopLocked(b *broadcast, cause error) {
 		return
 	}
 	b.dying = true
+	delete(m.readable, b.id)
 	if m.joinable[b.key] == b {
 		delete(m.joinable, b.key)
 	}
@@ -131,6 +134,7 @@ func (m *Manager) freeLocked(b *broadcast) {
 	if m.joinable[b.key] == b {
 		delete(m.joinable, b.key)
 	}
+	delete(m.readable, b.id)
 	if b.joinTimer != nil {
 		b.joinTimer.Stop()
 	}

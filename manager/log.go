@@ -2,6 +2,7 @@ package manager
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/sauron-stream/sauron/manager/event"
 )
@@ -34,8 +35,8 @@ type entryEnd struct{ chunk, end uint32 }
 func newLog() *log { return &log{first: -1} }
 
 // append encodes one entry at the end of the log and publishes it. It returns the
-// entry's size in bytes.
-func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e event.Event) []byte) int {
+// entry's size and by how much the log's memory has grown, in bytes.
+func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e event.Event) []byte) (size, grown int) {
 	// Only this goroutine changes chunks and index, so reading them needs no lock.
 	chunk, tail := len(l.chunks)-1, []byte(nil)
 	if chunk >= 0 {
@@ -44,6 +45,7 @@ func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e ev
 	room := tail[len(tail):]
 	entry := encode(room, int64(len(l.index))+1, e)
 	n := len(entry)
+	indexed := cap(l.index)
 	if n > cap(room) || &entry[0] != &room[:1][0] { // it did not fit
 		size := firstChunk
 		if chunk >= 0 {
@@ -51,6 +53,7 @@ func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e ev
 		}
 		tail = append(make([]byte, 0, max(size, n)), entry...)
 		chunk++
+		grown = cap(tail)
 	} else {
 		tail = tail[:len(tail)+n]
 	}
@@ -67,7 +70,7 @@ func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e ev
 	}
 	l.index = append(l.index, entryEnd{uint32(chunk), uint32(len(tail))})
 	l.wakeLocked()
-	return n
+	return n, grown + (cap(l.index)-indexed)*int(unsafe.Sizeof(entryEnd{}))
 }
 
 // close ends the log. It is called once, by the writer.

@@ -30,7 +30,7 @@ func TestLog(t *testing.T) {
 			case 0:
 				size := rapid.SampledFrom([]int{1, 10, 100, 1000, 1023, 1024, 5000, 40_000}).Draw(t, "size")
 				entry := bytes.Repeat([]byte{byte(len(model))}, size)
-				n := log.Append(event.Text(""), func(dst []byte, sequence int64, _ event.Event) []byte {
+				n, _ := log.Append(event.Text(""), func(dst []byte, sequence int64, _ event.Event) []byte {
 					if sequence != int64(len(model))+1 {
 						t.Fatalf("sequence %d, want %d", sequence, len(model)+1)
 					}

@@ -44,7 +44,9 @@ type Manager struct {
 	closed    bool
 	idle      chan struct{} // non-nil while Drain waits; closed when all is done
 	live      map[*broadcast]struct{}
-	joinable  map[Key]*broadcast // b is in it if and only if any request of its key may join
+	joinable  map[Key]*broadcast    // b is in it if and only if any request of its key may join
+	readable  map[string]*broadcast // by generation id: b is in it if and only if a resume may attach
+	replays   replayWindow
 	requests  map[requestName]*request
 	memory    memory
 	admission admission
@@ -55,12 +57,13 @@ type Manager struct {
 // New returns a Manager. The caller must Close it.
 func New(cfg Config) *Manager {
 	ctx, cancel := context.WithCancelCause(context.Background()) //nolint:forbidigo // root of every generation; ends in Close
-	return &Manager{
+	m := &Manager{
 		cfg:      cfg,
 		ctx:      ctx,
 		cancel:   cancel,
 		live:     make(map[*broadcast]struct{}),
 		joinable: make(map[Key]*broadcast),
+		readable: make(map[string]*broadcast),
 		requests: make(map[requestName]*request),
 		admission: admission{
 			queueCapacity:   cfg.QueueCapacity,
@@ -70,6 +73,8 @@ func New(cfg Config) *Manager {
 			on:              make(map[string]int),
 		},
 	}
+	m.replays = m.newReplayWindow()
+	return m
 }
 
 // Drain refuses new generations from now on and stops those that nobody listens
@@ -118,6 +123,7 @@ func (m *Manager) Close() {
 	m.mu.Unlock()
 	m.cancel(refuse(fault.Draining, nil))
 	m.running.Wait()
+	m.replays.close()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -36,13 +36,14 @@ func (q *request) known(now time.Time) bool {
 	return q.forgetAt.IsZero() || now.Before(q.forgetAt)
 }
 
-// participation returns how q takes part. A cancelled request is shown what it was
-// when the generation ran: it can't tell whether others go on.
-func (q *request) participation() Participation {
+// participation returns how q takes part by r. A cancelled request is shown what it
+// was when the generation ran: it can't tell whether others go on. Who resumes leads
+// nothing.
+func (q *request) participation(r Request) Participation {
 	switch {
 	case q.b != nil && q.b.ended:
 		return Replay
-	case q.leader:
+	case q.leader && r.Resume == nil:
 		return Leader
 	default:
 		return Follower

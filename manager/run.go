@@ -190,7 +190,7 @@ func (m *Manager) pause(ctx context.Context, b *broadcast, after time.Duration) 
 	}
 
 	m.mu.Lock()
-	m.resumeLocked(b)
+	m.unpauseLocked(b)
 	m.advanceLocked()
 	m.mu.Unlock()
 	if err := m.await(ctx, b, streaming, time.NewTimer(m.cfg.MaxQueueWait)); err != nil {
@@ -220,7 +220,11 @@ func (m *Manager) end(b *broadcast, finished *event.Event, err error) Report {
 	}
 	b.log.close(end)
 	b.ended = true
+	b.completed = end.Outcome == Completed
 	b.keepable = !b.dying && (end.Outcome == Completed || b.token)
+	if !b.keepable {
+		delete(m.readable, b.id)
+	}
 	delete(m.live, b)
 	m.removeLocked(b)
 	m.keepLocked(b, end.Outcome)
@@ -270,7 +274,10 @@ func (m *Manager) keepLocked(b *broadcast, outcome Outcome) {
 			})
 		}
 	}
-	if b.subs == 0 && b.holds == 0 {
+	if outcome == Completed && b.window > 0 && !m.closed {
+		m.enterWindowLocked(b)
+	}
+	if b.subs == 0 && b.holds == 0 && !b.inWindow {
 		m.freeLocked(b)
 	}
 }

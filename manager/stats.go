@@ -10,6 +10,11 @@ type Stats struct {
 	LogBytes      int64
 	Appended      uint64 // events, since New
 	Orphaned      uint64 // of these, appended while nobody listened
+
+	ReplayBytes     int64  // of LogBytes, in the replay window
+	ReplayHits      uint64 // requests that were given a log of the window, since New
+	ReplayMisses    uint64 // requests that would have taken one and had to start a generation
+	ReplayEvictions uint64 // logs that left the window early, to make room
 }
 
 // Stats returns the state as it is now.
@@ -22,6 +27,8 @@ func (m *Manager) Stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.Subscriptions = m.subs
+	s.ReplayBytes = m.replays.bytes
+	s.ReplayHits, s.ReplayMisses, s.ReplayEvictions = m.replays.hits, m.replays.misses, m.replays.evictions
 	for b := range m.live {
 		s.Generations[b.place.stage()]++
 		if b.orphanLocked() {

@@ -30,8 +30,9 @@ type Subscription struct {
 	cancelled chan struct{} // closed when state becomes detached
 
 	// Owned by the reader.
-	next   int // entries handed out so far
-	shared int64
+	next    int  // entries handed out so far, or that the caller had before
+	resumed bool // it had some of the answer before
+	shared  int64
 
 	left bool // no longer counted; guarded by Manager.mu
 }
@@ -70,7 +71,7 @@ func (s *Subscription) Next(limit int) Batch {
 		return Batch{Last: int64(s.next), End: cancelledEnd}
 	}
 	s.next += b.Events
-	if b.End != nil && b.End.Outcome == Completed && b.End.Usage != nil && s.broadcast.finishers.Add(1) > 1 {
+	if b.End != nil && b.End.Outcome == Completed && b.End.Usage != nil && !s.resumed && s.broadcast.finishers.Add(1) > 1 {
 		s.shared = b.End.Usage.Completion
 	}
 	return b

@@ -240,7 +240,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	generate(t.Context(), t, c, invalid).failed(t, codes.InvalidArgument, "")
 	resumes := ask("resume-id", "A")
 	resumes.Resume = &sauronv1.ResumePoint{GenerationId: "g"}
-	generate(t.Context(), t, c, resumes).failed(t, codes.Unimplemented, "")
+	generate(t.Context(), t, c, resumes).failed(t, codes.FailedPrecondition, "GENERATION_GONE")
 	r.eventuallyDo(t, func() error {
 		log := r.log.String()
 		for _, id := range []string{"invalid-id", "resume-id"} {

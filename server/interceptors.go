@@ -84,9 +84,10 @@ func logRefusal(ctx context.Context, req *sauronv1.GenerateRequest, route string
 }
 
 // levelOf returns the level of a call's line. What a caller did wrong is no trouble of
-// the service's.
+// the service's: these two are resumes that came too late or ask for too much. (An
+// upstream that refuses the service's own key has the warning of its generation's line.)
 func levelOf(code codes.Code) logging.Level {
-	if code == codes.Unimplemented {
+	if code == codes.FailedPrecondition || code == codes.OutOfRange {
 		return logging.LevelInfo
 	}
 	return logging.DefaultServerCodeToLevel(code)

@@ -76,9 +76,6 @@ func (s *service) join(ctx context.Context, req *sauronv1.GenerateRequest) (*man
 	if !ok {
 		return nil, unknownRoute, fault.New(fault.ModelNotFound, nil)
 	}
-	if req.GetResume() != nil {
-		return nil, route.Name(), status.Error(codes.Unimplemented, "resume is not available yet")
-	}
 	id := req.GetRequestId()
 	if id == "" {
 		id = rand.Text()
@@ -91,16 +88,23 @@ func (s *service) join(ctx context.Context, req *sauronv1.GenerateRequest) (*man
 	if req.GetCoalescing() != sauronv1.Coalescing_COALESCING_UNSPECIFIED {
 		coalesce = req.GetCoalescing() != sauronv1.Coalescing_COALESCING_OFF
 	}
+	var resume *manager.ResumePoint
+	if at := req.GetResume(); at != nil {
+		resume = &manager.ResumePoint{GenerationID: at.GetGenerationId(), After: at.GetAfterSequence()}
+	}
 	deadline, _ := ctx.Deadline()
 	sub, err := s.manager.Join(manager.Request{
-		Tenant:      defaultTenant,
-		ID:          id,
-		Key:         keyOf(defaultTenant, route.Revision(), req),
-		Route:       route.Name(),
-		Coalesce:    coalesce,
-		OrphanGrace: grace,
-		Deadline:    deadline,
-		Preparer:    route.Preparer(defaultTenant, req),
+		Tenant:       defaultTenant,
+		ID:           id,
+		Key:          keyOf(defaultTenant, route.Revision(), req),
+		Route:        route.Name(),
+		Coalesce:     coalesce,
+		Replay:       req.GetCoalescing() == sauronv1.Coalescing_COALESCING_REPLAY,
+		ReplayWindow: route.ReplayWindow(),
+		Resume:       resume,
+		OrphanGrace:  grace,
+		Deadline:     deadline,
+		Preparer:     route.Preparer(defaultTenant, req),
 	})
 	return sub, route.Name(), err
 }

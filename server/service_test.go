@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -143,8 +144,12 @@ func TestRefusals(t *testing.T) {
 	}
 	busy := generate(t.Context(), t, c, on("busy", "m", "A"))
 	busy.until(isText)
-	resume := on("x", "m", "A")
-	resume.Resume = &sauronv1.ResumePoint{GenerationId: "g"}
+	generation := busy.started().GetGenerationId()
+	resume := func(id, content, generation string, after int64) *sauronv1.GenerateRequest {
+		q := on(id, "m", content)
+		q.Resume = &sauronv1.ResumePoint{GenerationId: generation, AfterSequence: after}
+		return q
+	}
 	bad := on("not ok", "m", "A")
 	large := on("large", "m", string(make([]byte, 5<<20)))
 	tests := []struct {
@@ -156,7 +161,10 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"unknown_model", on("x", "nope", "A"), codes.NotFound, "MODEL_NOT_FOUND", false},
 		{"id_in_use", on("busy", "m", "B"), codes.AlreadyExists, "REQUEST_ID_IN_USE", false},
-		{"resume", resume, codes.Unimplemented, "", false},
+		{"gone", resume("x", "A", "g", 0), codes.FailedPrecondition, "GENERATION_GONE", false},
+		{"mismatch", resume("x", "B", generation, 0), codes.FailedPrecondition, "RESUME_MISMATCH", false},
+		{"out_of_range", resume("x", "A", generation, math.MaxInt64), codes.OutOfRange, "RESUME_OUT_OF_RANGE", false},
+		{"no_generation", resume("x", "A", "", 0), codes.InvalidArgument, "", false},
 		{"bad_id", bad, codes.InvalidArgument, "", false},
 		{"too_large", large, codes.ResourceExhausted, "", false},
 	}
@@ -175,11 +183,11 @@ func TestRefusals(t *testing.T) {
 	}
 	cancel(t, c, "busy", stateCancelled)
 	busy.cancelled(t)
-	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="none"}`); got != 3 {
-		t.Errorf("%v requests were refused without a route, want 3", got) // unknown model, bad id, too large
+	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="none"}`); got != 4 {
+		t.Errorf("%v requests were refused without a route, want 4", got) // unknown model, no generation, bad id, too large
 	}
-	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="m"}`); got != 2 {
-		t.Errorf("%v requests of the route were refused, want 2", got)
+	if got := r.metric(t, `sauron_requests_total{outcome="refused",participation="none",route="m"}`); got != 5 {
+		t.Errorf("%v requests of the route were refused, want 5", got)
 	}
 }
 

@@ -35,13 +35,14 @@ var kindCodes = map[fault.Kind]codes.Code{
 	fault.Deadline:     codes.DeadlineExceeded,
 	fault.Exists:       codes.AlreadyExists,
 	fault.Aborted:      codes.Aborted,
+	fault.OutOfRange:   codes.OutOfRange,
 }
 
 // texts are what callers read. They are neutral: no prompt, no key, no upstream's
 // words, no internal error.
 var texts = map[fault.Reason]string{
 	fault.ModelNotFound:         "no route for this model",
-	fault.RequestIDInUse:        "this request_id names a running generation with other content",
+	fault.RequestIDInUse:        "this request_id is in use for another generation",
 	fault.QueueFull:             "the admission queue is full",
 	fault.QueueTimeout:          "waited too long for a place",
 	fault.ServerBusy:            "the server holds as much as it may; nothing new is started for now",
@@ -60,6 +61,9 @@ var texts = map[fault.Reason]string{
 	fault.GenerationTimeout:     "the generation took too long",
 	fault.GenerationTooLarge:    "the generation became too large",
 	fault.SlowConsumer:          "the stream was not read for too long",
+	fault.GenerationGone:        "the generation to resume is gone or never was",
+	fault.ResumeMismatch:        "the generation to resume has other content",
+	fault.ResumeOutOfRange:      "the generation to resume has not come that far",
 }
 
 // statusOf returns f as a caller sees it. last is the last sequence that the stream

@@ -45,6 +45,9 @@ var reasonCodes = map[fault.Reason]codes.Code{
 	"GENERATION_TIMEOUT":       codes.DeadlineExceeded,
 	"GENERATION_TOO_LARGE":     codes.ResourceExhausted,
 	"SLOW_CONSUMER":            codes.Aborted,
+	"GENERATION_GONE":          codes.FailedPrecondition,
+	"RESUME_MISMATCH":          codes.FailedPrecondition,
+	"RESUME_OUT_OF_RANGE":      codes.OutOfRange,
 }
 
 // allReasons returns the reasons that package fault declares.

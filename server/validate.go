@@ -63,8 +63,11 @@ func Validate(req *sauronv1.GenerateRequest) error {
 	v.toolChoice(req.GetToolChoice())
 	v.responseFormat(req.GetResponseFormat())
 	v.known("coalescing", req.GetCoalescing(), true)
-	if after := req.GetResume().GetAfterSequence(); after < 0 {
-		v.add("resume.after_sequence", "must not be negative")
+	if resume := req.GetResume(); resume != nil {
+		v.required("resume.generation_id", resume.GetGenerationId())
+		if resume.GetAfterSequence() < 0 {
+			v.add("resume.after_sequence", "must not be negative")
+		}
 	}
 	for key, value := range sorted(req.GetExtensions()) {
 		path := join("extensions", "."+key)

@@ -165,6 +165,8 @@ func TestInvalidRequests(t *testing.T) {
 		},
 		{"nil_json_object", func(r *sauronv1.GenerateRequest) { r.ResponseFormat.Format = &sauronv1.ResponseFormat_JsonObject{} }, nil},
 
+		{"no_resume", func(r *sauronv1.GenerateRequest) { r.Resume = nil }, nil},
+		{"no_generation_id", func(r *sauronv1.GenerateRequest) { r.Resume.GenerationId = "" }, []string{"resume.generation_id"}},
 		{"after_sequence_0", func(r *sauronv1.GenerateRequest) { r.Resume.AfterSequence = 0 }, nil},
 		{"after_sequence_low", func(r *sauronv1.GenerateRequest) { r.Resume.AfterSequence = -1 }, []string{"resume.after_sequence"}},
 		{"orphan_grace_0", func(r *sauronv1.GenerateRequest) { r.OrphanGrace = &durationpb.Duration{} }, nil},
@@ -373,7 +375,7 @@ func TestAllViolations(t *testing.T) {
 		"messages[2].role", "messages[2].tool_calls[0].id", "messages[2].tool_calls[0].name", "messages[2].tool_calls[0].arguments_json",
 		"sampling.temperature", "sampling.top_p", "sampling.max_tokens", "sampling.stop[0]",
 		"tools[0].name", "tools[0].parameters_json",
-		"tool_choice.choice", "response_format.format", "coalescing", "resume.after_sequence",
+		"tool_choice.choice", "response_format.format", "coalescing", "resume.generation_id", "resume.after_sequence",
 		"extensions.a", "extensions.b.m0", "extensions.b.m1", "extensions.b.m2", "extensions.b.m3", "extensions.b.m4",
 		"extensions.c", "extensions.model",
 		"orphan_grace",
@@ -383,7 +385,7 @@ func TestAllViolations(t *testing.T) {
 		if got := violated(t, err); !slices.Equal(got, want) {
 			t.Fatalf("violations at\n%q, want\n%q", got, want)
 		}
-		text := "invalid request: request_id: must match [A-Za-z0-9._:-]{1,128} (and 29 more)"
+		text := "invalid request: request_id: must match [A-Za-z0-9._:-]{1,128} (and 30 more)"
 		if got := status.Convert(err).Message(); got != text {
 			t.Fatalf("text %q, want %q", got, text)
 		}

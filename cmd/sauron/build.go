@@ -40,6 +40,7 @@ func newBackends(cfg *config.Config, log *slog.Logger) (*backends, error) {
 			UpstreamDigest: digests[r.Upstream],
 			UpstreamModel:  r.UpstreamModel,
 			Coalesce:       r.Coalesce,
+			ReplayWindow:   r.ReplayWindow,
 			Defaults:       r.Defaults,
 		}
 		if r.Prepare != nil {

@@ -71,14 +71,14 @@ func TestOpenAIBackend(t *testing.T) {
 				BaseURL: llm.URL + "/v1", APIKey: config.NewSecret("sk-1"), Headers: map[string]string{"X-Team": "search"},
 				Tries: tries, Within: time.Minute,
 			}}},
-			Routes: []config.Route{{Model: "m", Upstream: "vllm", UpstreamModel: "llama", Coalesce: true}},
+			Routes: []config.Route{{Model: "m", Upstream: "vllm", UpstreamModel: "llama", Coalesce: true, ReplayWindow: time.Hour}},
 		})
 		route, streamer, err := prepared(t, b, "m")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (manager.Upstream{Name: "vllm", MaxStreams: 3}); streamer.Upstream() != want || !route.Coalesce() {
-			t.Errorf("upstream %+v, shared %t, want %+v, shared", streamer.Upstream(), route.Coalesce(), want)
+		if want := (manager.Upstream{Name: "vllm", MaxStreams: 3}); streamer.Upstream() != want || !route.Coalesce() || route.ReplayWindow() != time.Hour {
+			t.Errorf("upstream %+v, shared %t, window %v, want %+v, shared, 1h", streamer.Upstream(), route.Coalesce(), route.ReplayWindow(), want)
 		}
 		_, retry := errors.AsType[*fault.Retry](streamError(t.Context(), streamer))
 		if retry != wantRetry {

@@ -33,6 +33,9 @@ const (
 	GenerationTimeout     Reason = "GENERATION_TIMEOUT"
 	GenerationTooLarge    Reason = "GENERATION_TOO_LARGE"
 	SlowConsumer          Reason = "SLOW_CONSUMER"
+	GenerationGone        Reason = "GENERATION_GONE"
+	ResumeMismatch        Reason = "RESUME_MISMATCH"
+	ResumeOutOfRange      Reason = "RESUME_OUT_OF_RANGE"
 )
 
 // Kind is the class of an error, one to one with a gRPC code.
@@ -49,6 +52,7 @@ const (
 	Deadline
 	Exists
 	Aborted
+	OutOfRange
 )
 
 var kinds = map[Reason]Kind{
@@ -67,6 +71,9 @@ var kinds = map[Reason]Kind{
 	GenerationTimeout:     Deadline,
 	GenerationTooLarge:    Exhausted,
 	SlowConsumer:          Aborted,
+	GenerationGone:        Precondition,
+	ResumeMismatch:        Precondition,
+	ResumeOutOfRange:      OutOfRange,
 }
 
 // An Error is a failure that callers are told of. It is immutable once returned:

@@ -34,6 +34,7 @@ func TestRevision(t *testing.T) {
 		{"nothing", func(*prepare.RouteConfig) {}, true},
 		{"model", func(c *prepare.RouteConfig) { c.Model = "other" }, true}, // the key has it
 		{"coalesce", func(c *prepare.RouteConfig) { c.Coalesce = false }, true},
+		{"replay_window", func(c *prepare.RouteConfig) { c.ReplayWindow = time.Minute }, true},
 		{"hook_timeout", func(c *prepare.RouteConfig) { c.Hook.Timeout = time.Hour }, true},
 		{"upstream_name", func(c *prepare.RouteConfig) { c.UpstreamName = "other" }, false},
 		{"upstream_digest", func(c *prepare.RouteConfig) { c.UpstreamDigest = []byte{1, 3} }, false},

@@ -3,6 +3,7 @@ package prepare
 import (
 	"cmp"
 	"crypto/sha256"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,6 +16,7 @@ import (
 type Route struct {
 	name     string
 	coalesce bool
+	window   time.Duration
 	revision [sha256.Size]byte
 
 	upstream Upstream
@@ -30,6 +32,7 @@ func newRoute(cfg RouteConfig, validate func(*sauronv1.GenerateRequest) error) *
 	r := &Route{
 		name:     cfg.Model,
 		coalesce: cfg.Coalesce,
+		window:   cfg.ReplayWindow,
 		upstream: cfg.Upstream,
 		model:    cfg.UpstreamModel,
 		defaults: proto.CloneOf(cfg.Defaults),
@@ -53,6 +56,10 @@ func (r *Route) Revision() [sha256.Size]byte { return r.revision }
 
 // Coalesce reports whether requests that do not say share their generation.
 func (r *Route) Coalesce() bool { return r.coalesce }
+
+// ReplayWindow returns how long a completed generation may be replayed; 0: not at
+// all.
+func (r *Route) ReplayWindow() time.Duration { return r.window }
 
 // Preparer binds req to the route. req must not change any more; the preparer
 // does not change it.

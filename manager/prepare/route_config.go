@@ -3,6 +3,7 @@ package prepare
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -20,9 +21,11 @@ type RouteConfig struct {
 	// the caller asked for, or the hook in its place.
 	UpstreamModel string
 
-	Coalesce bool               // whether requests that do not say share their generation
-	Defaults *sauronv1.Sampling // for what requests leave out; nil: none
-	Hook     *HookConfig        // nil: none
+	Coalesce bool // whether requests that do not say share their generation
+	// ReplayWindow is how long completed generations may be replayed; 0: not at all.
+	ReplayWindow time.Duration
+	Defaults     *sauronv1.Sampling // for what requests leave out; nil: none
+	Hook         *HookConfig        // nil: none
 }
 
 // problems returns all that is wrong with c by itself. The defaults are checked

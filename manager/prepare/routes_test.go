@@ -46,9 +46,12 @@ func TestResolve(t *testing.T) {
 
 func TestCoalesce(t *testing.T) {
 	for _, want := range []bool{false, true} {
-		routes := newRoutes(t, []prepare.RouteConfig{{Model: "m", Upstream: &fakeUpstream{}, UpstreamName: "up", Coalesce: want}})
+		routes := newRoutes(t, []prepare.RouteConfig{{Model: "m", Upstream: &fakeUpstream{}, UpstreamName: "up", Coalesce: want, ReplayWindow: time.Minute}})
 		if got := resolve(t, routes, "m").Coalesce(); got != want {
 			t.Errorf("Coalesce() = %v, want %v", got, want)
+		}
+		if got := resolve(t, routes, "m").ReplayWindow(); got != time.Minute {
+			t.Errorf("ReplayWindow() = %v, want 1m", got)
 		}
 	}
 }

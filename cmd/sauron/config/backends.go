@@ -55,5 +55,5 @@ func (l *loader) serveSimulator() {
 // serveAll serves every model from u.
 func (l *loader) serveAll(u Upstream) {
 	l.cfg.Upstreams = []Upstream{u}
-	l.cfg.Routes = []Route{{Model: AnyModel, Upstream: u.Name, Coalesce: l.cfg.Coalesce}}
+	l.cfg.Routes = []Route{{Model: AnyModel, Upstream: u.Name, Coalesce: l.cfg.Coalesce, ReplayWindow: l.cfg.ReplayWindow}}
 }

@@ -29,9 +29,10 @@ type Config struct {
 	PreparedBacklog         int
 	MaxQueueWait            time.Duration
 
-	Coalesce    bool // what a route does that does not say
-	OrphanGrace time.Duration
-	IDMemory    time.Duration
+	Coalesce     bool          // what a route does that does not say
+	ReplayWindow time.Duration // how long completed generations may be replayed, for such a route
+	OrphanGrace  time.Duration
+	IDMemory     time.Duration
 
 	GenerationTimeout   time.Duration
 	UpstreamIdleTimeout time.Duration

@@ -87,6 +87,15 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// A route that does not say keeps its answers as long as the setting says.
+func TestRouteTakesReplayWindow(t *testing.T) {
+	path := write(t, "upstreams: [{name: a, type: sim}]\nroutes: [{model: m, upstream: a}, {model: n, upstream: a, replay_window: 2s}]\n")
+	routes := load(t, nil, "--config", path, "--replay-window", "1m").Routes
+	if routes[0].ReplayWindow != time.Minute || routes[1].ReplayWindow != 2*time.Second {
+		t.Errorf("windows %v and %v, want 1m and 2s", routes[0].ReplayWindow, routes[1].ReplayWindow)
+	}
+}
+
 // A route that does not say shares as the setting says, wherever that was set.
 func TestRouteTakesCoalescing(t *testing.T) {
 	path := write(t, "routes: [{model: m, upstream: a}]\nupstreams: [{name: a, type: sim}]\n")

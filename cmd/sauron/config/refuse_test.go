@@ -26,7 +26,7 @@ func TestRefusedFlagsAndVariables(t *testing.T) {
 		want string
 	}{
 		{"unknown_flag", nil, []string{"--orphan-grce=1s"}, "flag provided but not defined: -orphan-grce"},
-		{"replay_window", nil, []string{"--replay-window=1s"}, "flag provided but not defined: -replay-window"},
+		{"replay_window", nil, []string{"--replay-window=-1s"}, `--replay-window: "-1s" must be at least 0s`},
 		{"no_argument", nil, []string{"--listen"}, "flag needs an argument: -listen"},
 		{"argument", nil, []string{"now"}, `unexpected argument "now"`},
 		{"flag", nil, []string{"--orphan-grace", "10"}, `--orphan-grace: "10" is not a duration, such as 500ms, 10s or 2m`},
@@ -85,7 +85,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"unknown", "listen: :1\norphan_grce: 1s\n", `FILE:2: orphan_grce: is not a setting`},
 		{"dashes", "orphan-grace: 1s\n", `FILE:1: orphan-grace: is not a setting`},
 		{"config", "config: other.yaml\n", `FILE:1: config: is not a setting`},
-		{"replay_window", "replay_window: 0s\n", `FILE:1: replay_window: is not a setting`},
+		{"replay_window", "replay_window: 1\n", `FILE:1: replay_window: "1" is not a duration, such as 500ms, 10s or 2m`},
 		{"strange_key", "\"a\\nb\": 1\n", `FILE:1: "a\nb": is not a setting`},
 		{"empty_key", "\"\": 1\n", `FILE:1: "": is not a setting`},
 		{"key_list", "[a]: 1\n", `FILE:1: a key must be a single value`},
@@ -132,6 +132,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"route_no_model", openai + "routes:\n- {upstream: a}\n", `FILE:4: routes[0].model: is missing`},
 		{"same_model", openai + "routes:\n- {model: m, upstream: a}\n- {model: m, upstream: a}\n", `FILE:5: routes[1].model: "m" has a route already`},
 		{"route_key", openai + "routes:\n- {model: m, upstream: a, models: b}\n", `FILE:4: routes[0].models: is not a key of a route`},
+		{"route_replay_window", openai + "routes:\n- {model: m, upstream: a, replay_window: soon}\n", `FILE:4: routes[0].replay_window: "soon" is not a duration, such as 500ms, 10s or 2m`},
 		{"route_coalescing", openai + "routes:\n- {model: m, upstream: a, coalescing: replay}\n", `FILE:4: routes[0].coalescing: "replay" is not one of live, off`},
 		{"defaults", openai + "routes:\n- {model: m, upstream: a, defaults: {temprature: 1}}\n", `FILE:4: routes[0].defaults.temprature: is not a field of Sampling`},
 		{"temperature_nan", openai + "routes:\n- {model: m, upstream: a, defaults: {temperature: NaN}}\n", `FILE:4: routes[0].defaults.temperature: "NaN" is not a number`},

@@ -11,10 +11,11 @@ const AnyModel = "*"
 
 // A Route says how requests for one model are served.
 type Route struct {
-	Model         string // what callers ask for, or AnyModel
-	Upstream      string // the name of one of the upstreams
-	UpstreamModel string // empty: the model as the caller names it
-	Coalesce      bool   // share a generation unless the request says otherwise
+	Model         string        // what callers ask for, or AnyModel
+	Upstream      string        // the name of one of the upstreams
+	UpstreamModel string        // empty: the model as the caller names it
+	Coalesce      bool          // share a generation unless the request says otherwise
+	ReplayWindow  time.Duration // how long completed generations may be replayed; 0: not at all
 	Defaults      *sauronv1.Sampling
 	Prepare       *Hook // nil: none
 }

@@ -12,12 +12,13 @@ import (
 
 // route reads one element of `routes`. The upstreams are read already.
 func (l *loader) route(n *yaml.Node, at place) error {
-	r := Route{Coalesce: l.cfg.Coalesce}
+	r := Route{Coalesce: l.cfg.Coalesce, ReplayWindow: l.cfg.ReplayWindow}
 	err := object("a key of a route", map[string]decoder{
 		"model":          scalar(into(&r.Model, l.newModel)),
 		"upstream":       scalar(into(&r.Upstream, l.knownUpstream)),
 		"upstream_model": scalar(into(&r.UpstreamModel, text)),
 		"coalescing":     scalar(into(&r.Coalesce, coalescing)),
+		"replay_window":  scalar(into(&r.ReplayWindow, duration(0, longest))),
 		"defaults":       defaults(&r),
 		"prepare":        hook(&r),
 	})(n, at)

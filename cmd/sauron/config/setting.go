@@ -91,6 +91,10 @@ func (c *Config) settings() []setting {
 			set: into(&c.IDMemory, duration(0, longest)),
 		},
 		{
+			name: "replay-window", def: "0s", help: "how long a completed generation may be replayed; 0: not at all",
+			set: into(&c.ReplayWindow, duration(0, longest)),
+		},
+		{
 			name: "generation-timeout", def: "10m", help: "longest time that one generation streams",
 			set: into(&c.GenerationTimeout, duration(time.Millisecond, longest)),
 		},

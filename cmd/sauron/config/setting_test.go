@@ -89,6 +89,12 @@ func coverage() map[string]covered {
 			c.Routes[0].Coalesce = on
 		}
 	}
+	window := func(d time.Duration) func(*config.Config) {
+		return func(c *config.Config) {
+			c.ReplayWindow = d
+			c.Routes[0].ReplayWindow = d
+		}
+	}
 	second, minute := time.Second, time.Minute
 	return map[string]covered{
 		"listen":                     field(func(c *c) *string { return &c.Listen }, ":1", ":1", "[::1]:2", "[::1]:2"),
@@ -100,6 +106,7 @@ func coverage() map[string]covered {
 		"prepared_backlog":           field(func(c *c) *int { return &c.PreparedBacklog }, "0", 0, "8", 8),
 		"max_queue_wait":             field(func(c *c) *time.Duration { return &c.MaxQueueWait }, "1s", second, "1m", minute),
 		"coalescing":                 {a: "off", setA: sharing(false), b: "live", setB: sharing(true)},
+		"replay_window":              {a: "1s", setA: window(second), b: "1m", setB: window(minute)},
 		"orphan_grace":               field(func(c *c) *time.Duration { return &c.OrphanGrace }, "0", 0, "1m", minute),
 		"id_memory":                  field(func(c *c) *time.Duration { return &c.IDMemory }, "0s", 0, "1s", second),
 		"generation_timeout":         field(func(c *c) *time.Duration { return &c.GenerationTimeout }, "1s", second, "1m", minute),

@@ -98,8 +98,8 @@ const (
 	Coalescing_COALESCING_OFF Coalescing = 1
 	// Other requests while the generation runs.
 	Coalescing_COALESCING_LIVE Coalescing = 2
-	// Also with a generation that completed within the replay window. A server
-	// without a replay window treats it as COALESCING_LIVE.
+	// Also with a generation that completed within the route's replay window. A
+	// route without one treats it as COALESCING_LIVE.
 	Coalescing_COALESCING_REPLAY Coalescing = 3
 )
 
@@ -155,7 +155,7 @@ const (
 	Participation_PARTICIPATION_UNSPECIFIED Participation = 0
 	// The request created the generation.
 	Participation_PARTICIPATION_LEADER Participation = 1
-	// The request joined it while it ran.
+	// The request joined it, or went on in it, while it ran.
 	Participation_PARTICIPATION_FOLLOWER Participation = 2
 	// The generation had already ended; its log is read again.
 	Participation_PARTICIPATION_REPLAY Participation = 3
@@ -515,8 +515,10 @@ type GenerateRequest struct {
 	ResponseFormat *ResponseFormat `protobuf:"bytes,7,opt,name=response_format,json=responseFormat,proto3" json:"response_format,omitempty"`
 	// Whether to share a generation with other requests.
 	Coalescing Coalescing `protobuf:"varint,8,opt,name=coalescing,proto3,enum=sauron.v1.Coalescing" json:"coalescing,omitempty"`
-	// Where to go on in a generation that this content already has. Set: nothing
-	// is ever started.
+	// Where to go on in a generation that this content already has: while it runs,
+	// as long as a lease keeps it, and in its replay window. The request is sent
+	// whole again; its request_id may be another. Nothing is ever started: a
+	// generation that is gone is FAILED_PRECONDITION with GENERATION_GONE.
 	Resume *ResumePoint `protobuf:"bytes,9,opt,name=resume,proto3" json:"resume,omitempty"`
 	// More members for the upstream's request body, sent as they are. Numbers are
 	// doubles and members have no order. Members that the service writes itself
@@ -1398,12 +1400,15 @@ func (x *JsonSchema) GetStrict() bool {
 	return false
 }
 
-// ResumePoint names the last event that a caller has.
+// ResumePoint names the last event that a caller has. What follows Started is what
+// lies beyond it. If that was the generation's last event, its end comes again: the
+// Finished event, or the status.
 type ResumePoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The generation to go on in, from Started.
+	// The generation to go on in, from Started. Required.
 	GenerationId string `protobuf:"bytes,1,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
-	// The sequence of the last event that the caller has; 0 for none.
+	// The sequence of the last event that the caller has; 0 for none. What the
+	// generation has not reached is OUT_OF_RANGE with RESUME_OUT_OF_RANGE.
 	AfterSequence int64 `protobuf:"varint,2,opt,name=after_sequence,json=afterSequence,proto3" json:"after_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
