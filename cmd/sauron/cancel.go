@@ -5,16 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sauron-stream/sauron/client"
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
-
-// cancelTimeout bounds one Cancel, which the server answers at once.
-const cancelTimeout = 5 * time.Second
 
 const cancelUsage = `Usage: sauron cancel [flags] ID
 
@@ -46,31 +43,16 @@ func (p *process) cancel(ctx context.Context, args []string) int {
 	}
 	defer conn.Close() //nolint:errcheck // nothing is left to lose
 
-	state, err := cancelByID(ctx, sauronv1.NewGenerationServiceClient(conn), ids[0])
+	state, err := client.New(conn).Cancel(ctx, ids[0])
 	switch {
 	case status.Code(err) == codes.NotFound:
 		return p.fail("cancel", exitFailed, fmt.Errorf("no request is called %q", ids[0]))
 	case err != nil:
 		return p.fail("cancel", exitFailed, errors.New(explain(err)))
+	case state == sauronv1.CancelState_CANCEL_STATE_CANCELLED:
+		return p.print("cancelled\n")
+	case state == sauronv1.CancelState_CANCEL_STATE_ALREADY_FINISHED:
+		return p.print("already finished\n")
 	}
-	return p.print(state + "\n")
-}
-
-// cancelByID cancels id and returns what was found, in words. It waits for
-// cancelTimeout at most.
-func cancelByID(ctx context.Context, client sauronv1.GenerationServiceClient, id string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, cancelTimeout)
-	defer cancel()
-	resp, err := client.Cancel(ctx, &sauronv1.CancelRequest{RequestId: id})
-	if err != nil {
-		return "", err
-	}
-	switch resp.GetState() {
-	case sauronv1.CancelState_CANCEL_STATE_CANCELLED:
-		return "cancelled", nil
-	case sauronv1.CancelState_CANCEL_STATE_ALREADY_FINISHED:
-		return "already finished", nil
-	case sauronv1.CancelState_CANCEL_STATE_UNSPECIFIED:
-	}
-	return "", fmt.Errorf("the server answered %v", resp.GetState())
+	return p.fail("cancel", exitFailed, fmt.Errorf("the server answered %v", state))
 }

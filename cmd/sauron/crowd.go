@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
+	"github.com/sauron-stream/sauron/client"
 )
 
 // crowdConnections is over how many connections the callers are spread.
@@ -25,6 +25,7 @@ func (p *process) generateCrowd(in interrupts, opts generateOptions) int {
 			return p.usageError("generate", fmt.Errorf("--address: %w", err))
 		}
 		conns[i] = conn
+		closeWith(in, conn)
 	}
 	defer func() {
 		for _, conn := range conns {
@@ -38,7 +39,7 @@ func (p *process) generateCrowd(in interrupts, opts generateOptions) int {
 		one := newParticipant()
 		crowd[i] = one
 		c := &caller{
-			client: sauronv1.NewGenerationServiceClient(conns[i%len(conns)]),
+			client: client.New(conns[i%len(conns)], client.WithBudget(p.budget)),
 			req:    opts.request(fmt.Sprintf("%s-%d", opts.requestID, i+1)),
 			event:  one.event,
 		}

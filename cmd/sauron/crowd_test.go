@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,7 +81,7 @@ func TestCountDiffers(t *testing.T) {
 func TestCountFails(t *testing.T) {
 	_, address := serveFake(t, func(s *fakeStream) error {
 		if s.index > 0 {
-			return status.Error(codes.ResourceExhausted, "full")
+			return status.Error(codes.PermissionDenied, "no")
 		}
 		return answer(text(1, "a"), completed(2))(s)
 	})
@@ -93,7 +94,7 @@ func TestCountFails(t *testing.T) {
 	if last != "3 callers, 1 complete, generations: 1; the texts are equal" {
 		t.Errorf("last line: %s", last)
 	}
-	if want := "sauron generate: 2 callers failed: RESOURCE_EXHAUSTED: full\n"; exit != exitFailed || s.err.String() != want {
+	if want := "sauron generate: 2 callers failed: PERMISSION_DENIED: no\n"; exit != exitFailed || s.err.String() != want {
 		t.Errorf("exit status %d, standard error:\n%s", exit, s.err)
 	}
 }
@@ -143,7 +144,7 @@ func TestCrowdStatus(t *testing.T) {
 	whole := &participant{outcome: sauronv1.Outcome_OUTCOME_COMPLETED}
 	cancelled := &participant{outcome: sauronv1.Outcome_OUTCOME_CANCELLED}
 	dropped := &participant{err: errInterrupted}
-	failed := &participant{err: errNoFinish}
+	failed := &participant{err: errors.New("no")}
 	tests := []struct {
 		name  string
 		crowd []*participant

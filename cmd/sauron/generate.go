@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sauron-stream/sauron/client"
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
 
@@ -120,6 +121,7 @@ func (p *process) generateOne(in interrupts, opts generateOptions) int {
 		return p.usageError("generate", fmt.Errorf("--address: %w", err))
 	}
 	defer conn.Close() //nolint:errcheck // nothing is left to lose
+	closeWith(in, conn)
 
 	var printer interface {
 		event(*sauronv1.Event) error
@@ -128,12 +130,21 @@ func (p *process) generateOne(in interrupts, opts generateOptions) int {
 	if opts.json {
 		printer = &jsonPrinter{p.stdout}
 	}
-	c := &caller{client: sauronv1.NewGenerationServiceClient(conn), req: opts.request(opts.requestID), event: printer.event}
+	c := &caller{
+		client: client.New(conn, client.WithBudget(p.budget), client.WithRetryHook(p.retrying)),
+		req:    opts.request(opts.requestID),
+		event:  printer.event,
+	}
 	outcome, err := c.run(in)
 	if endErr := printer.end(); err == nil {
 		err = endErr
 	}
 	return p.generateStatus(outcome, err)
+}
+
+// retrying says that a lost stream is being taken up again.
+func (p *process) retrying(r client.Retry) {
+	_, _ = fmt.Fprintf(p.stderr, "sauron generate: %s; going on after event %d\n", oneLine(explain(r.Err)), r.After)
 }
 
 // generateStatus says in one line why an answer is not whole, and returns the

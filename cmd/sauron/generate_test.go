@@ -84,6 +84,9 @@ func TestGenerateKeepsOutputClean(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			for i, e := range tt.events {
+				e.Sequence = int64(i + 1)
+			}
 			_, address := serveFake(t, answer(tt.events...))
 			s := newSession()
 			s.check(t, s.do(t, "generate", "--address", address, "x"), exitOK, tt.out, tt.err)
@@ -132,9 +135,10 @@ func TestGenerateFails(t *testing.T) {
 			"", "NOT_FOUND MODEL_NOT_FOUND: no route",
 		},
 		{
-			"retry", nil, failure(codes.ResourceExhausted, "full",
-				&errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)}, &errdetails.ErrorInfo{Reason: "QUEUE_FULL"}),
-			"", "RESOURCE_EXHAUSTED QUEUE_FULL: full (try again after 1.5s)",
+			"retry", []*sauronv1.Event{}, failure(codes.ResourceExhausted, "slow down",
+				&errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)},
+				&errdetails.ErrorInfo{Reason: "UPSTREAM_RATE_LIMITED", Domain: "sauron"}),
+			"", "RESOURCE_EXHAUSTED UPSTREAM_RATE_LIMITED: slow down (try again after 1.5s)",
 		},
 		{
 			"violations", nil, failure(codes.InvalidArgument, "invalid", &errdetails.BadRequest{
@@ -145,7 +149,7 @@ func TestGenerateFails(t *testing.T) {
 			"", "INVALID_ARGUMENT: model: is required; request_id: must match",
 		},
 		{"broken", []*sauronv1.Event{text(1, "so far")}, failure(codes.Unavailable, "broke\noff"), "so far\n", "UNAVAILABLE: broke off"},
-		{"no_finish", []*sauronv1.Event{text(1, "so far")}, nil, "so far\n", "the stream ended before the answer did"},
+		{"no_finish", []*sauronv1.Event{text(1, "so far")}, nil, "so far\n", "client: the stream ended before the answer did"},
 		{"outcome", []*sauronv1.Event{finished(1, 77)}, nil, "", "the server answered 77"},
 	}
 	for _, tt := range tests {

@@ -3,18 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
-	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
 
 func TestInterruptCancelsByID(t *testing.T) {
@@ -137,78 +130,3 @@ func TestLostOutputCancels(t *testing.T) {
 type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
-
-// deafServer takes cancels and goes on as if nothing had happened.
-type deafServer struct {
-	sauronv1.GenerationServiceClient
-}
-
-func (deafServer) Cancel(context.Context, *sauronv1.CancelRequest, ...grpc.CallOption) (*sauronv1.CancelResponse, error) {
-	return &sauronv1.CancelResponse{State: sauronv1.CancelState_CANCEL_STATE_CANCELLED}, nil
-}
-
-func (deafServer) Generate(ctx context.Context, _ *sauronv1.GenerateRequest, _ ...grpc.CallOption) (grpc.ServerStreamingClient[sauronv1.GenerateResponse], error) {
-	<-ctx.Done()
-	return nil, status.FromContextError(ctx.Err()).Err()
-}
-
-// A whole answer counts, even if the stream was dropped meanwhile.
-func TestInterruptThatComesWithTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &process{notify: func(c chan<- os.Signal) func() {
-			c <- os.Interrupt
-			return func() {}
-		}}
-		in := p.interrupts(t.Context())
-		defer in.stop()
-		c := &caller{client: lastWords{}, req: &sauronv1.GenerateRequest{RequestId: "r"}, event: func(*sauronv1.Event) error { return nil }}
-		outcome, err := c.run(in)
-		if outcome != sauronv1.Outcome_OUTCOME_COMPLETED || err != nil {
-			t.Errorf("run = %v, %v, want COMPLETED", outcome, err)
-		}
-	})
-}
-
-// lastWords refuses cancels; its stream is whole as soon as it is dropped.
-type lastWords struct {
-	sauronv1.GenerationServiceClient
-}
-
-func (lastWords) Cancel(context.Context, *sauronv1.CancelRequest, ...grpc.CallOption) (*sauronv1.CancelResponse, error) {
-	return nil, status.Error(codes.Internal, "no")
-}
-
-func (lastWords) Generate(ctx context.Context, _ *sauronv1.GenerateRequest, _ ...grpc.CallOption) (grpc.ServerStreamingClient[sauronv1.GenerateResponse], error) {
-	<-ctx.Done()
-	return &wholeStream{}, nil
-}
-
-type wholeStream struct {
-	grpc.ServerStreamingClient[sauronv1.GenerateResponse]
-	ended bool
-}
-
-func (s *wholeStream) Recv() (*sauronv1.GenerateResponse, error) {
-	if s.ended {
-		return nil, io.EOF
-	}
-	s.ended = true
-	return &sauronv1.GenerateResponse{Events: []*sauronv1.Event{completed(1)}}, nil
-}
-
-func TestCancelledStreamMustEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &process{notify: func(c chan<- os.Signal) func() {
-			c <- os.Interrupt
-			return func() {}
-		}}
-		in := p.interrupts(t.Context())
-		defer in.stop()
-		begun := time.Now()
-		c := &caller{client: deafServer{}, req: &sauronv1.GenerateRequest{RequestId: "r"}}
-		_, err := c.run(in)
-		if !errors.Is(err, errInterrupted) || time.Since(begun) != endTimeout {
-			t.Errorf("run ended after %v with %v, want %v with %v", time.Since(begun), err, endTimeout, errInterrupted)
-		}
-	})
-}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 // The exit statuses.
@@ -24,6 +25,7 @@ type process struct {
 	stdin   io.Reader
 	stdout  io.Writer
 	stderr  io.Writer
+	budget  time.Duration // how long a caller tries again
 	// notify has SIGINT and SIGTERM sent to c, which then do not end the process
 	// until stop is called.
 	notify func(c chan<- os.Signal) (stop func())

@@ -1,0 +1,59 @@
+package client
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/keepalive"
+)
+
+// DefaultBudget is how long a Client goes on without anything new.
+const DefaultBudget = 30 * time.Second
+
+// An Option changes a Client.
+type Option func(*Client)
+
+// WithBudget sets for how long the client goes on trying while nothing new comes. 0:
+// it never tries again.
+func WithBudget(d time.Duration) Option { return func(c *Client) { c.budget = d } }
+
+// WithRetryHook has f called before each wait, from the iterating goroutine.
+func WithRetryHook(f func(Retry)) Option { return func(c *Client) { c.onRetry = f } }
+
+// A Retry is one more try that is about to be made.
+type Retry struct {
+	RequestID    string
+	GenerationID string        // empty: the server has not yet named one, or it is gone
+	After        int64         // the last event that was yielded; 0: none
+	Wait         time.Duration // until the try
+	Err          error         // what ended the stream
+}
+
+// RetryServiceConfig is a gRPC service config that heals what is refused before
+// headers: a full queue, a server that drains or can't be reached. The server says by
+// grpc-retry-pushback-ms when to come back. gRPC retries nothing after headers, for
+// then the caller has seen a part of the answer: that is what Client does.
+const RetryServiceConfig = `{"methodConfig": [{
+	"name": [{"service": "sauron.v1.GenerationService"}],
+	"retryPolicy": {
+		"maxAttempts": 5, "initialBackoff": "0.2s", "maxBackoff": "5s", "backoffMultiplier": 2,
+		"retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]
+	}
+}]}`
+
+// DialOptions returns what makes a connection good for long streams:
+// RetryServiceConfig, a keepalive that notices a peer which has vanished, and
+// reconnecting that does not wait longer than a Client would. Credentials are the
+// caller's to add.
+func DialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithDefaultServiceConfig(RetryServiceConfig),
+		// The server allows a ping every 10 s unless it is told otherwise.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: waitFactor, Jitter: 0.2, MaxDelay: longestWait},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+	}
+}
