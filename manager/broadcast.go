@@ -58,7 +58,7 @@ type broadcast struct {
 
 // generationBytes is about what a generation holds besides its log's chunks and index:
 // its broadcast, its context, one request, and their places in maps.
-const generationBytes = 1 << 10
+const generationBytes = 2 << 10
 
 // orphanLocked reports whether b goes on for leases alone.
 func (b *broadcast) orphanLocked() bool {

@@ -308,10 +308,14 @@ func encodeLine(dst []byte, sequence int64, e event.Event) []byte {
 // reading is what one subscription has read.
 type reading struct {
 	sub    *manager.Subscription
+	from   int        // events that the caller had before
+	mu     sync.Mutex // guards lines while another goroutine looks
 	lines  []string
 	end    *manager.End
 	tokens int // batches flagged as holding the first token
 	done   chan struct{}
+
+	content string // that was asked for; for schedules
 }
 
 // read reads sub to its end in a goroutine of the bubble.
@@ -349,9 +353,19 @@ func (r *reading) step() {
 	}
 }
 
+// read returns how many events of the log r has, those that it had before among them.
+func (r *reading) read() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.from + len(r.lines)
+}
+
 func (r *reading) take(b manager.Batch) {
 	if len(b.Data) > 0 {
 		r.lines = append(r.lines, strings.Split(strings.TrimSuffix(string(b.Data), "\n"), "\n")...)
+		if end := fmt.Sprintf("%d %d ", r.from, event.KindFinished); r.from > 0 && r.lines[0] == end {
+			r.from-- // it had the whole log: the end came again
+		}
 	}
 	if b.FirstToken {
 		r.tokens++
@@ -373,11 +387,11 @@ func (r *reading) complete(t *testing.T) string {
 	return r.text()
 }
 
-// check returns an error unless the sequences are 1..n.
+// check returns an error unless the sequences are from+1, from+2, ...
 func (r *reading) check() error {
 	for i, line := range r.lines {
-		if seq, _, _ := strings.Cut(line, " "); seq != strconv.Itoa(i+1) {
-			return fmt.Errorf("entry %d has sequence %s", i+1, seq)
+		if seq, _, _ := strings.Cut(line, " "); seq != strconv.Itoa(r.from+i+1) {
+			return fmt.Errorf("entry %d has sequence %s", r.from+i+1, seq)
 		}
 	}
 	return nil

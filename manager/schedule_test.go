@@ -22,6 +22,7 @@ type schedule struct {
 	config manager.Config
 	stage  struct{ prepare, firstToken, interToken, unwind time.Duration }
 	tokens int
+	window time.Duration
 	fails  map[int]bool // generations that break after their first token
 	retry  map[int]bool // generations whose first attempt fails
 	acts   []act
@@ -37,6 +38,10 @@ type act struct {
 	life    time.Duration   // how long it reads; cancel: when the id is cancelled
 	cancel  bool
 	step    int // bytes it reads at once
+	replay  bool
+	resume  bool // go on in the generation of an earlier reader, at what it had read
+	earlier int  // which: from the last one backwards
+	beyond  int  // ... and so much further
 }
 
 func drawSchedule(t *rapid.T) schedule {
@@ -55,6 +60,8 @@ func drawSchedule(t *rapid.T) schedule {
 	s.stage.prepare, s.stage.firstToken = ms("prepare", 500), ms("first", 500)
 	s.stage.interToken, s.stage.unwind = ms("inter", 200), ms("unwind", 100)
 	s.tokens = rapid.IntRange(1, 8).Draw(t, "tokens")
+	s.window = ms("window", 3000)
+	s.config.MaxLogBytes = rapid.SampledFrom([]int64{20 << 10, 1 << 30}).Draw(t, "log_bytes")
 	for g := range 4 {
 		s.fails[g+1] = rapid.IntRange(0, 4).Draw(t, "fails") == 0
 		s.retry[g+1] = rapid.IntRange(0, 4).Draw(t, "retry") == 0
@@ -70,6 +77,10 @@ func drawSchedule(t *rapid.T) schedule {
 			cancel:  rapid.IntRange(0, 3).Draw(t, "cancel") == 0,
 			step:    rapid.SampledFrom([]int{1, 40, 1 << 20}).Draw(t, "step"),
 			how:     rapid.SampledFrom([]manager.Outcome{manager.Disconnected, manager.Deadline, manager.Slow}).Draw(t, "how"),
+			replay:  rapid.IntRange(0, 2).Draw(t, "replay") == 0,
+			resume:  rapid.IntRange(0, 2).Draw(t, "resume") == 0,
+			earlier: rapid.IntRange(0, 5).Draw(t, "earlier"),
+			beyond:  rapid.SampledFrom([]int{0, 0, 0, -1, -100, 1, 100}).Draw(t, "beyond"),
 		}
 		s.acts = append(s.acts, a)
 	}
@@ -109,16 +120,33 @@ func (s schedule) play(t *testing.T) (problems []string) {
 			continue
 		}
 		r := w.request(a.id, a.content)
-		r.Coalesce, r.OrphanGrace = !a.off, a.grace
+		r.Coalesce, r.OrphanGrace, r.Replay, r.ReplayWindow = !a.off, a.grace, a.replay, s.window
+		had, before := 0, (*reading)(nil)
+		if a.resume && len(readings) > 0 {
+			before = readings[max(0, len(readings)-1-a.earlier)]
+			had = before.read()
+			r.Resume = &manager.ResumePoint{GenerationID: before.sub.GenerationID(), After: int64(max(0, had+a.beyond))}
+		}
 		sub, err := w.Join(r)
 		if err != nil {
-			switch f, ok := err.(*fault.Error); { //nolint:errorlint // Join returns it bare
-			case !ok, f.Reason != fault.RequestIDInUse && f.Reason != fault.QueueFull:
-				problem("join: %v", err)
+			if wrong := a.refused(r, before, had, err); wrong != "" {
+				problem("%s: %v", wrong, err)
 			}
 			continue
 		}
-		reading := &reading{sub: sub, done: make(chan struct{})}
+		reading := &reading{sub: sub, content: a.content, done: make(chan struct{})}
+		if r.Resume != nil {
+			reading.from = int(r.Resume.After)
+			select {
+			case <-sub.Cancelled(): // of a cancelled id: it is shown its own, and nothing else
+				reading.from = 0
+			default:
+				if sub.GenerationID() == before.sub.GenerationID() {
+					break
+				}
+				problem("resumed %s and got %s", before.sub.GenerationID(), sub.GenerationID())
+			}
+		}
 		readings = append(readings, reading)
 		go a.read(reading)
 	}
@@ -126,7 +154,7 @@ func (s schedule) play(t *testing.T) (problems []string) {
 		<-r.done
 	}
 	// All leases and memories end.
-	time.Sleep(s.config.OrphanGrace + s.config.IDMemory + s.stage.unwind + time.Minute)
+	time.Sleep(s.config.OrphanGrace + s.config.IDMemory + s.stage.unwind + s.window + time.Minute)
 	synctest.Wait()
 	if left := w.Left(); left != (manager.Left{}) {
 		problem("left behind: %+v", left)
@@ -141,23 +169,26 @@ func (s schedule) play(t *testing.T) (problems []string) {
 		problem("%d still prepare, %d still stream", w.inPrepare, w.inStream)
 	}
 
-	logs := map[string][]string{}
+	type entry struct {
+		generation string
+		index      int
+	}
+	logs := map[entry]string{}
 	contents := map[string]string{}
 	for _, r := range readings {
 		id := r.sub.GenerationID()
 		if err := r.check(); err != nil {
 			problem("%v", err)
 		}
-		// The longest reading of a generation has all others as prefixes.
-		short, long := r.lines, logs[id]
-		if len(short) > len(long) {
-			short, long = long, short
+		// All readings of a generation are pieces of one log.
+		for i, line := range r.lines {
+			at := entry{id, r.from + i}
+			if other, ok := logs[at]; ok && other != line {
+				problem("two readers of %s read %q and %q", id, line, other)
+			}
+			logs[at] = line
 		}
-		if strings.Join(short, "\n") != strings.Join(long[:len(short)], "\n") {
-			problem("two readers of %s read %q and %q", id, short, long)
-		}
-		logs[id] = long
-		if text := r.text(); text != "" {
+		if text := r.text(); text != "" && r.from == 0 {
 			content := text[:1]
 			if contents[id] != "" && contents[id] != content {
 				problem("%s mixes contents", id)
@@ -170,17 +201,47 @@ func (s schedule) play(t *testing.T) (problems []string) {
 			}
 		}
 	}
-	streams := 0
+	streams, ends := 0, map[string]int64{}
 	for _, report := range w.reports {
 		streams += report.Attempts
-		if lines := logs[report.GenerationID]; int64(len(lines)) > report.Events {
-			problem("read %d events of %d", len(lines), report.Events)
+		ends[report.GenerationID] = report.Events
+	}
+	for at := range logs {
+		if events := ends[at.generation]; int64(at.index) >= events {
+			problem("read event %d of %d", at.index+1, events)
 		}
 	}
 	if streams != w.streams {
 		problem("%d upstream streams, reports say %d", w.streams, streams)
 	}
 	return problems
+}
+
+// refused returns what is wrong with err as the answer to a's request r, or "". before
+// and had are the reader whose generation r resumes and what it had read.
+func (a act) refused(r manager.Request, before *reading, had int, err error) string {
+	f, ok := err.(*fault.Error) //nolint:errorlint // Join returns it bare
+	switch {
+	case !ok:
+		return "no fault"
+	case f.Reason == fault.RequestIDInUse:
+		return ""
+	case r.Resume == nil:
+		if f.Reason != fault.QueueFull && f.Reason != fault.ServerBusy {
+			return "join"
+		}
+	case f.Reason == fault.ResumeMismatch:
+		if before.content == a.content {
+			return "the content is the same"
+		}
+	case f.Reason == fault.ResumeOutOfRange:
+		if r.Resume.After <= int64(had) {
+			return fmt.Sprintf("somebody has read %d events", had)
+		}
+	case f.Reason != fault.GenerationGone:
+		return "resume"
+	}
+	return ""
 }
 
 // upstream returns an upstream that fails as s says.
@@ -206,8 +267,10 @@ func (a act) read(r *reading) {
 	life := time.NewTimer(a.life)
 	defer life.Stop()
 	for {
+		r.mu.Lock()
 		b := r.sub.Next(a.step)
 		r.take(b)
+		r.mu.Unlock()
 		if r.end != nil {
 			r.sub.Leave(r.end.Outcome)
 			return
