@@ -281,6 +281,53 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// Stages that begin again and again are nothing new.
+func TestBudgetOfGenerationsThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, func(s *stream) error {
+			return errors.Join(s.send(started(fmt.Sprint("g", s.try)), stage(1), stage(2)),
+				failure(codes.ResourceExhausted, "UPSTREAM_RATE_LIMITED", time.Second))
+		})
+		begun := time.Now()
+		_, err := f.read(t.Context(), client.WithBudget(10*time.Second))
+		if after := time.Since(begun); client.Reason(err) != "UPSTREAM_RATE_LIMITED" || after > 10*time.Second {
+			t.Errorf("error %v after %v, want the failure within 10s", err, after)
+		}
+	})
+}
+
+// A try that is not answered is given up with the budget, and what was lost before is
+// the error. Once it is answered, a generation may take its time.
+func TestBudgetOfASilentServer(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := serve(t, func(s *stream) error {
+				if s.try == 1 {
+					return errors.Join(s.send(whole[:3]...), status.Error(codes.Unavailable, "lost"))
+				}
+				if answers {
+					if err := s.send(started("g")); err != nil {
+						return err
+					}
+					time.Sleep(time.Hour)
+					return s.send(whole[3:]...)
+				}
+				<-s.Context().Done()
+				return nil
+			})
+			begun := time.Now()
+			_, err := f.read(t.Context(), client.WithBudget(10*time.Second))
+			after := time.Since(begun)
+			if answers && (err != nil || after < time.Hour) {
+				t.Errorf("error %v after %v, want the whole", err, after)
+			}
+			if !answers && (status.Code(err) != codes.Unavailable || after != 10*time.Second) {
+				t.Errorf("error %v after %v, want what was lost after 10s", err, after)
+			}
+		})
+	}
+}
+
 // An event that is missing is an error, never a hole in the answer.
 func TestGap(t *testing.T) {
 	for name, events := range map[string][]*sauronv1.Event{

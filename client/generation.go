@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -25,6 +26,8 @@ type generation struct {
 	// req is sent at each try. It has a request id, and a resume point from the first
 	// Started on.
 	req      *sauronv1.GenerateRequest
+	lost     error            // what ended the last stream; nil: this is the first
+	best     int64            // the furthest that any generation came
 	answered bool             // a part of the answer was yielded: no other answer may follow
 	outcome  sauronv1.Outcome // of Finished, when that was yielded
 }
@@ -48,9 +51,9 @@ func (g *generation) ended() bool { return g.outcome != sauronv1.Outcome_OUTCOME
 func (g *generation) run(ctx context.Context) error {
 	patience := newPatience(g.client.budget)
 	for {
-		before := g.last()
-		err := g.stream(ctx)
-		if g.last() > before {
+		err := g.stream(ctx, patience)
+		if g.last() > g.best {
+			g.best = g.last()
 			patience.progress()
 		}
 		if err == nil || errors.Is(err, errLeft) || ctx.Err() != nil {
@@ -77,12 +80,13 @@ func (g *generation) run(ctx context.Context) error {
 		if !sleep(ctx, wait) {
 			return g.abandon(ctx, nil)
 		}
+		g.lost = err
 	}
 }
 
 // stream attaches once and yields what is new, to the end of the stream. If ctx ended
 // before the answer was whole, the error is its cause.
-func (g *generation) stream(ctx context.Context) error {
+func (g *generation) stream(ctx context.Context, patience *patience) error {
 	// The stream outlives ctx until the request is cancelled by its id: a stream that is
 	// only dropped leaves a lease, and the server goes on for nobody.
 	call, drop := context.WithCancel(context.WithoutCancel(ctx))
@@ -91,7 +95,19 @@ func (g *generation) stream(ctx context.Context) error {
 		call, drop = context.WithDeadline(call, deadline)
 		defer drop()
 	}
+	// Who comes back waits for the connection, and for an answer, as long as the budget
+	// lasts. Who comes for the first time is told at once that nobody is there.
 	attached, over := make(chan struct{}), make(chan struct{})
+	if g.lost != nil {
+		giveUp := time.AfterFunc(patience.left(), func() {
+			select {
+			case <-attached:
+			default:
+				drop()
+			}
+		})
+		defer giveUp.Stop()
+	}
 	cancelled := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		cancelled <- g.abandon(ctx, attached)
@@ -110,6 +126,9 @@ func (g *generation) stream(ctx context.Context) error {
 	if errors.Is(err, errLeft) && !g.ended() {
 		_ = g.abandon(context.WithoutCancel(ctx), nil) // nobody wants to know
 	}
+	if g.lost != nil && call.Err() != nil && patience.left() <= 0 {
+		return g.lost
+	}
 	if status.Code(err) == codes.DeadlineExceeded && Reason(err) == "" {
 		// The server ends a stream a moment before its deadline.
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < time.Second {
@@ -123,7 +142,7 @@ func (g *generation) stream(ctx context.Context) error {
 // read opens a stream and yields what is new in it. It closes attached when the server
 // has answered.
 func (g *generation) read(ctx context.Context, attached chan<- struct{}) error {
-	stream, err := g.client.rpc.Generate(ctx, g.req)
+	stream, err := g.client.rpc.Generate(ctx, g.req, grpc.WaitForReady(g.lost != nil))
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,9 @@ const RetryServiceConfig = `{"methodConfig": [{
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultServiceConfig(RetryServiceConfig),
-		// The server allows a ping every 10 s unless it is told otherwise.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		// A server allows a ping every 10 s unless it is told otherwise. Sooner is better: it
+		// keeps what was lost for about as long.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 12 * time.Second, Timeout: 5 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: firstWait, Multiplier: waitFactor, Jitter: 0.2, MaxDelay: longestWait},
 			MinConnectTimeout: 5 * time.Second,

@@ -6,11 +6,12 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// The waits between two tries. Half of each is random, so that callers who lost their
-// connections together do not come back together.
+// The waits between two tries. They are random by half, so that callers who lost their
+// connections together do not come back together, and stay well below the 10 s for which
+// a server keeps what was lost.
 const (
 	firstWait   = 100 * time.Millisecond
-	longestWait = 5 * time.Second
+	longestWait = 2 * time.Second
 	waitFactor  = 2
 )
 
@@ -35,9 +36,12 @@ func (p *patience) progress() {
 	p.waits.Reset()
 }
 
+// left returns what is left of the budget.
+func (p *patience) left() time.Duration { return p.budget - time.Since(p.since) }
+
 // next returns the time to wait, at least what the server asked for. It reports
 // whether the budget allows it.
 func (p *patience) next(atLeast time.Duration) (time.Duration, bool) {
 	wait := max(p.waits.NextBackOff(), atLeast)
-	return wait, time.Since(p.since)+wait <= p.budget
+	return wait, wait <= p.left()
 }

@@ -59,7 +59,7 @@ func build(dir string) error {
 // noteSources tells the cache of go test that results depend on the sources of the
 // programs, which no package here imports: it notes the folders that a test reads.
 var noteSources = sync.OnceFunc(func() {
-	for _, root := range []string{"../../cmd", "../../gen", "../../manager", "../../server"} {
+	for _, root := range []string{"../../client", "../../cmd", "../../gen", "../../manager", "../../server"} {
 		_ = filepath.WalkDir(root, func(string, fs.DirEntry, error) error { return nil }) // what is not there was not built
 	}
 })

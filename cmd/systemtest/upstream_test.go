@@ -162,6 +162,20 @@ func (x *exchange) member(name string) any {
 	return all[name]
 }
 
+// content returns the text of the request's last message.
+func (x *exchange) content() string {
+	var body struct {
+		Messages []struct {
+			Content string `json:"content"`
+		} `json:"messages"`
+	}
+	if err := json.Unmarshal(x.body, &body); err != nil || len(body.Messages) == 0 {
+		x.upstream.t.Errorf("the request's body: %v", err)
+		return ""
+	}
+	return body.Messages[len(body.Messages)-1].Content
+}
+
 // headers sends the headers of a stream.
 func (x *exchange) headers() {
 	x.w.Header().Set("Content-Type", "text/event-stream")
