@@ -184,6 +184,11 @@ func TestReasonsAreComplete(t *testing.T) {
 	for _, r := range ownRefusals() {
 		seen[r.want.reason] = "TestRefusals"
 	}
+	for _, want := range resumeRefusals("g") {
+		if want.reason != "" {
+			seen[want.reason] = "TestResumeRefused"
+		}
+	}
 	all := reasons(t)
 	if len(all) == 0 {
 		t.Fatal("no reasons found")

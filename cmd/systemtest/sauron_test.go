@@ -156,20 +156,24 @@ func (s *sauron) counts(t *testing.T, all ...count) {
 			return err
 		}
 		for _, c := range all {
-			got := 0.0
-			for line := range strings.Lines(page) {
-				if value, ok := strings.CutPrefix(strings.TrimSpace(line), c.sample+" "); ok {
-					if got, err = strconv.ParseFloat(value, 64); err != nil {
-						return err
-					}
-				}
-			}
-			if got != c.want {
+			if got := sample(page, c.sample); got != c.want {
 				return fmt.Errorf("%s is %v, want %v", c.sample, got, c.want)
 			}
 		}
 		return nil
 	})
+}
+
+// sample returns a sample's value on a metrics page, 0 if it is not there.
+func sample(page, name string) float64 {
+	for line := range strings.Lines(page) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+			if v, err := strconv.ParseFloat(value, 64); err == nil {
+				return v
+			}
+		}
+	}
+	return 0
 }
 
 // stage is the number of generations in a stage.

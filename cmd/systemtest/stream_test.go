@@ -27,11 +27,12 @@ func ask(id, content string) *sauronv1.GenerateRequest {
 
 // A stream is one Generate call and what it has brought. One goroutine reads it.
 type stream struct {
-	call   grpc.ServerStreamingClient[sauronv1.GenerateResponse]
-	cancel context.CancelFunc // resets the stream, as a client does that has lost interest
-	events []*sauronv1.Event
-	ended  bool
-	err    error // how it ended; nil: OK
+	call     grpc.ServerStreamingClient[sauronv1.GenerateResponse]
+	cancel   context.CancelFunc // resets the stream, as a client does that has lost interest
+	events   []*sauronv1.Event
+	messages int
+	ended    bool
+	err      error // how it ended; nil: OK
 }
 
 // open makes a Generate call. Failures show when it is read.
@@ -67,6 +68,7 @@ func (s *stream) next() bool {
 		return false
 	}
 	s.events = append(s.events, m.GetEvents()...)
+	s.messages++
 	return true
 }
 
