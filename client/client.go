@@ -55,17 +55,19 @@ func (c *Client) Events(ctx context.Context, req *sauronv1.GenerateRequest) iter
 // other error is as Events yields it.
 func (c *Client) Text(ctx context.Context, req *sauronv1.GenerateRequest) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
+		cancelled := false
 		for e, err := range c.Events(ctx, req) {
 			switch {
 			case err != nil:
 				yield("", err)
 				return
-			case e.GetFinished().GetOutcome() == sauronv1.Outcome_OUTCOME_CANCELLED:
-				yield("", ErrCancelled)
-				return
 			case e.GetTextDelta() != "" && !yield(e.GetTextDelta(), nil):
 				return
 			}
+			cancelled = e.GetFinished().GetOutcome() == sauronv1.Outcome_OUTCOME_CANCELLED
+		}
+		if cancelled {
+			yield("", ErrCancelled)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestReplay(t *testing.T) {
 			}
 		}
 		w.wantReplays(3, 1, 0)
-		w.resumes("c", "A", first.sub.GenerationID(), 5).complete(t)
+		w.resumes("c", first.sub.GenerationID(), 5).complete(t)
 		w.wantStreams(1)
 
 		time.Sleep(2 * time.Millisecond) // the cache ends a log after its time, not at it
@@ -102,7 +102,7 @@ func TestReplayIsAskedFor(t *testing.T) {
 		if during.sub.Participation() != manager.Follower {
 			t.Errorf("took part as %s", during.sub.Participation())
 		}
-		w.resumes("d", "A", first.sub.GenerationID(), 0).complete(t)
+		w.resumes("d", first.sub.GenerationID(), 0).complete(t)
 		second.complete(t)
 		during.complete(t)
 		w.wantStreams(3)

@@ -22,10 +22,10 @@ func (w *world) resume(id, content, generation string, after int64) manager.Requ
 	return r
 }
 
-// resumes attaches to generation and reads what follows after.
-func (w *world) resumes(id, content, generation string, after int) *reading {
+// resumes attaches to a generation of "A" and reads what follows after.
+func (w *world) resumes(id, generation string, after int) *reading {
 	w.t.Helper()
-	r := &reading{sub: w.joinRequest(w.resume(id, content, generation, int64(after))), from: after, done: make(chan struct{})}
+	r := &reading{sub: w.joinRequest(w.resume(id, "A", generation, int64(after))), from: after, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.run()
@@ -44,7 +44,7 @@ func TestResume(t *testing.T) {
 		var resumed []*reading
 		for after := range there + 1 {
 			for _, name := range []string{"a", "b", fmt.Sprint("c", after)} {
-				r := w.resumes(name, "A", id, after)
+				r := w.resumes(name, id, after)
 				if p := r.sub.Participation(); p != manager.Follower || r.sub.GenerationID() != id {
 					t.Errorf("%s took part in %s as %s", name, r.sub.GenerationID(), p)
 				}
@@ -59,7 +59,7 @@ func TestResume(t *testing.T) {
 			}
 		}
 		for after := range first.lines { // it has ended
-			r := w.resumes("d", "A", id, after)
+			r := w.resumes("d", id, after)
 			r.complete(t)
 			if r.sub.Participation() != manager.Replay || !slices.Equal(r.lines, first.lines[after:]) {
 				t.Errorf("after %d: %q as %s", after, r.lines, r.sub.Participation())
@@ -76,7 +76,7 @@ func TestResumeAtTheEnd(t *testing.T) {
 		first := read(w.join("a", "A"))
 		first.complete(t)
 		last := len(first.lines)
-		r := w.resumes("b", "A", first.sub.GenerationID(), last)
+		r := w.resumes("b", first.sub.GenerationID(), last)
 		<-r.done
 		if r.end.Outcome != manager.Completed || !slices.Equal(r.lines, first.lines[last-1:]) {
 			t.Errorf("got %q and %s, want the last event and its end", r.lines, r.end.Outcome)
@@ -86,7 +86,7 @@ func TestResumeAtTheEnd(t *testing.T) {
 		first := read(w.join("a", "A"))
 		first.failed(t, fault.GenerationTimeout)
 		for after := range len(first.lines) + 1 {
-			r := w.resumes("b", "A", first.sub.GenerationID(), after)
+			r := w.resumes("b", first.sub.GenerationID(), after)
 			r.failed(t, fault.GenerationTimeout)
 			if !slices.Equal(r.lines, first.lines[after:]) {
 				t.Errorf("after %d: got %q", after, r.lines)
@@ -103,7 +103,7 @@ func TestResumeInStages(t *testing.T) {
 		w.wantStage(stage, 1)
 		s.Leave(manager.Disconnected)
 		time.Sleep(w.cfg.OrphanGrace - 1)
-		r := w.resumes("b", "A", s.GenerationID(), 1)
+		r := w.resumes("b", s.GenerationID(), 1)
 		time.Sleep(w.cfg.OrphanGrace) // of which the lease had 1 ns left
 		w.wantStage(stage, 1)
 		w.cancel("b", manager.StateCancelled)
@@ -124,7 +124,7 @@ func TestResumeUnderALease(t *testing.T) {
 			synctest.Wait()
 			s.Leave(manager.Disconnected)
 			time.Sleep(w.cfg.OrphanGrace - 1) // it has ended meanwhile
-			r := w.resumes(id, "A", s.GenerationID(), 2)
+			r := w.resumes(id, s.GenerationID(), 2)
 			r.complete(t)
 			if r.sub.Participation() != manager.Replay {
 				t.Errorf("took part as %s", r.sub.Participation())
@@ -173,7 +173,7 @@ func TestResumeRefused(t *testing.T) {
 		other.complete(t)
 		wantReason(t, w, w.resume("b", "A", id, int64(len(first.lines))+1), fault.ResumeOutOfRange)
 		// An id whose stream had its end is free for another generation.
-		r := w.resumes("x", "A", id, 0)
+		r := w.resumes("x", id, 0)
 		r.complete(t)
 		if r.text() != first.text() {
 			t.Errorf("got %q", r.text())
@@ -217,7 +217,7 @@ func TestResumeOfACancelledID(t *testing.T) {
 			w.cancel("a", manager.StateCancelled)
 			first.cancelled(t)
 			for _, after := range []int{0, 2, len(first.lines)} {
-				r := w.resumes("a", "A", first.sub.GenerationID(), after)
+				r := w.resumes("a", first.sub.GenerationID(), after)
 				r.from = 0 // it gets nothing
 				r.cancelled(t)
 				if r.sub.GenerationID() != first.sub.GenerationID() || r.sub.Participation() != manager.Follower || len(r.lines) > 0 {
@@ -240,7 +240,7 @@ func TestResumeWhileDraining(t *testing.T) {
 			w.Drain(t.Context())
 		}()
 		synctest.Wait()
-		r := w.resumes("b", "A", first.sub.GenerationID(), 3)
+		r := w.resumes("b", first.sub.GenerationID(), 3)
 		r.complete(t)
 		first.complete(t)
 		<-drained
@@ -253,7 +253,7 @@ func TestResumeSharesNothing(t *testing.T) {
 		first := read(w.join("a", "A"))
 		time.Sleep(w.firstToken)
 		synctest.Wait()
-		r, whole := w.resumes("b", "A", first.sub.GenerationID(), 5), w.resumes("c", "A", first.sub.GenerationID(), 0)
+		r, whole := w.resumes("b", first.sub.GenerationID(), 5), w.resumes("c", first.sub.GenerationID(), 0)
 		first.complete(t)
 		r.complete(t)
 		whole.complete(t)

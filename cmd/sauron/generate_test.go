@@ -135,7 +135,9 @@ func TestGenerateFails(t *testing.T) {
 			"", "NOT_FOUND MODEL_NOT_FOUND: no route",
 		},
 		{
-			"retry", []*sauronv1.Event{}, failure(codes.ResourceExhausted, "slow down",
+			"retry",
+			[]*sauronv1.Event{},
+			failure(codes.ResourceExhausted, "slow down",
 				&errdetails.RetryInfo{RetryDelay: durationpb.New(1500 * time.Millisecond)},
 				&errdetails.ErrorInfo{Reason: "UPSTREAM_RATE_LIMITED", Domain: "sauron"}),
 			"", "RESOURCE_EXHAUSTED UPSTREAM_RATE_LIMITED: slow down (try again after 1.5s)",

@@ -271,3 +271,33 @@ func TestRetryStorm(t *testing.T) {
 		})
 	}
 }
+
+// `sauron generate` says that it lost its connection, comes back, and prints the answer
+// as if nothing had been.
+func TestGenerateCommandComesBack(t *testing.T) {
+	t.Parallel()
+	up := steered(t)
+	s := serve(t, up)
+	c := newCutter(t, s.address, never)
+	p := start(t, []string{quickExit}, programs.sauron, "generate", "--address", c.address, "--request-id", "cli", "A")
+	x := up.next(t)
+	x.headers()
+	x.text("one ")
+	p.stdout.match(t, "^one $")
+	c.cutAll()
+	s.counts(t, count{`sauron_requests_total{outcome="disconnected",participation="leader",route="*"}`, 1})
+	x.text("two ")
+	p.stdout.match(t, "^one two $")
+	x.text("three")
+	x.finish()
+	if status := p.exit(t); status != 0 || p.stdout.String() != "one two three\n" {
+		t.Errorf("exit status %d, standard output %q", status, p.stdout)
+	}
+	if got := p.stderr.String(); !strings.HasPrefix(got, "sauron generate: UNAVAILABLE: ") ||
+		!strings.HasSuffix(got, "; going on after event 5\n") || strings.Count(got, "\n") != 1 {
+		t.Errorf("standard error %q", got)
+	}
+	if up.count() != 1 {
+		t.Errorf("%d upstream requests, want 1", up.count())
+	}
+}

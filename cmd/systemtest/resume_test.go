@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sauron-stream/sauron/client"
@@ -31,7 +32,7 @@ func (s *stream) continues(whole *stream, after int64, want sauronv1.Participati
 	}
 	rest := whole.events[min(int(after)+1, len(whole.events)-1):] // [0] is Started; the end comes again
 	if s.err != nil || !slices.EqualFunc(s.events[1:], rest, func(a, b *sauronv1.Event) bool { return proto.Equal(a, b) }) {
-		return fmt.Errorf("after %d: %v and %v, want %v", after, s.events[1:], s.err, rest)
+		return fmt.Errorf("after %d: %v and %v, want %v", after, s.events[1:], status.Convert(s.err), rest)
 	}
 	return nil
 }
@@ -152,7 +153,7 @@ func TestResumeWhileDraining(t *testing.T) {
 	eventually(t, func() error {
 		refused := open(patient(t), stub, ask("", "B")).all()
 		if client.Reason(refused.err) != string(fault.Draining) {
-			return fmt.Errorf("a new generation was answered %v", refused.err)
+			return fmt.Errorf("a new generation was answered %w", refused.err)
 		}
 		return nil
 	})
