@@ -9,7 +9,6 @@ SHELL := bash
 BUF           := go run github.com/bufbuild/buf/cmd/buf@v1.75.0
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GRPCURL       := github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4
-PYTHON_CLIENT := grpcio==1.85.1 grpcio-tools==1.85.1 grpcio-status==1.85.1
 
 # The race detector needs cgo, and so a C compiler.
 RACE    := $(shell command -v "$$(go env CC)" >/dev/null && echo -race)
@@ -46,10 +45,14 @@ test: ## Run all tests, with the race detector if there is a C compiler (some mi
 tools: ## Install what some tests skip without: grpcurl, and gRPC for Python, into .build
 	GOBIN=$(BUILD)/bin go install $(GRPCURL)
 	test -x $(BUILD)/venv/bin/python || python3 -m venv $(BUILD)/venv
-	$(BUILD)/venv/bin/python -m pip install --quiet --disable-pip-version-check $(PYTHON_CLIENT)
+	$(BUILD)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r examples/python/requirements.txt
+
+.PHONY: test-clients
+test-clients: ## Run the example clients against a real server, through connections that are cut (Python, Node.js)
+	go run ./cmd/clienttest
 
 .PHONY: check
-check: test verify ## Everything that CI runs
+check: test verify test-clients ## Everything that CI runs
 
 .PHONY: verify
 verify: check-generate lint stress fuzz bench ## Everything of check but test

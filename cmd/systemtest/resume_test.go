@@ -123,8 +123,9 @@ func TestResumeRefused(t *testing.T) {
 			t.Errorf("%v: headers went out", req.GetResume())
 		}
 	}
-	for id, x := range map[string]*exchange{"first": x, "second": y} {
-		cancel(t, client, id, stateCancelled)
+	cancel(t, client, "first", stateCancelled)
+	cancel(t, client, "second", stateCancelled)
+	for _, x := range []*exchange{x, y} {
 		receive(t, x.gone, "end of the upstream's request")
 		x.end()
 	}
@@ -151,7 +152,9 @@ func TestResumeWhileDraining(t *testing.T) {
 	whole.untilText(t, "one ")
 	s.signal(t, syscall.SIGTERM)
 	eventually(t, func() error {
-		refused := open(patient(t), stub, ask("", "B")).all()
+		refused := open(patient(t), stub, ask("", "B"))
+		defer refused.cancel() // if it came before the drain
+		refused.next()
 		if client.Reason(refused.err) != string(fault.Draining) {
 			return fmt.Errorf("a new generation was answered %w", refused.err)
 		}
@@ -163,6 +166,9 @@ func TestResumeWhileDraining(t *testing.T) {
 	whole.wantCompleted(t, "one two")
 	if err := r.continues(whole, 5, follower); err != nil {
 		t.Error(err)
+	}
+	if status := s.exit(t); status != 0 {
+		t.Errorf("exit status %d", status)
 	}
 }
 
