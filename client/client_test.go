@@ -1,10 +1,13 @@
 package client_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -442,4 +445,25 @@ func TestRetryServiceConfig(t *testing.T) {
 			}
 		}
 	})
+}
+
+// README and the examples show the service config that DialOptions has.
+func TestServiceConfigIsShown(t *testing.T) {
+	var want any
+	if err := json.Unmarshal([]byte(client.RetryServiceConfig), &want); err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```json\n")
+	shown, _, _ := strings.Cut(rest, "```")
+	var got any
+	if err := json.Unmarshal([]byte(shown), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("README's service config (-want +got):\n%s", diff)
+	}
 }

@@ -1,12 +1,15 @@
 // Package manager runs each generation once and lets any number of requests read
 // it, each from its first event and at its own pace.
 //
-// A [Manager.Join] attaches to the generation that the request id or the key
-// already names, or starts one. A generation belongs to a broadcast: one owner
+// A [Manager.Join] attaches to the generation that the resume point, the request id
+// or the key already names, or starts one: at whatever offset, it is the same path. A
+// generation belongs to a broadcast: one owner
 // goroutine takes it through its stages (queued, preparing, waiting, streaming,
 // ended) and is the only writer of its log. A [Subscription] is a cursor into that
 // log. A generation goes on as long as it has a subscription or a lease; the last
-// one out stops it. An ended log is kept while somebody may come back for it.
+// one out stops it. An ended log is kept while somebody may come back for it: the
+// requests that had a stream on it, for their grace, and others of its key, for its
+// replay window.
 //
 // # Concurrency
 //
@@ -15,7 +18,7 @@
 // generation are each one critical section. So what is being torn down is never
 // found by a join, and a count that reached zero is never revived. Appending to a
 // log and reading from it take only that log's own lock. Lock order: Manager.mu,
-// then log.mu. No lock is held while calling a Preparer, a Streamer or a callback.
+// then the replay cache's own, then log.mu. No lock is held while calling a Preparer, a Streamer or a callback.
 //
 // All readers of a log see the same entries in the same order, each exactly once.
 // The writer never waits for a reader; a slow reader costs its cursor and the log
@@ -29,6 +32,13 @@
 // Racing creators of one key meet in singleflight, which runs one of them; the
 // others loop and attach. Creating is cheap and never blocks, so nobody waits in
 // singleflight for any work: preparing happens inside the broadcast.
+//
+// # The replay window
+//
+// It is a cache by key with a cost and a time to live, used longest ago first out. A
+// frequency-aware cache (W-TinyLFU) would turn a log away that has just ended for
+// others that were read more often, and what has just ended is what is asked for
+// again. It has half of MaxLogBytes; the other half is always there for what runs.
 //
 // # Semaphores
 //
