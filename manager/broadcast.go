@@ -46,6 +46,7 @@ type broadcast struct {
 	requests    map[*request]struct{} // those with a stream or a hold here
 	joined      int                   // requests ever attached
 	subs        int
+	opened      int // streams ever opened
 	holds       int
 	orphanOrder uint64 // by when it became an orphan
 	dying       bool   // stopped; nobody may join
@@ -58,7 +59,7 @@ type broadcast struct {
 
 // generationBytes is about what a generation holds besides its log's chunks and index:
 // its broadcast, its context, one request, and their places in maps.
-const generationBytes = 2 << 10
+const generationBytes = 11 << 8
 
 // orphanLocked reports whether b goes on for leases alone.
 func (b *broadcast) orphanLocked() bool {

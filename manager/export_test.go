@@ -1,6 +1,10 @@
 package manager
 
-import "github.com/sauron-stream/sauron/manager/event"
+import (
+	"sync"
+
+	"github.com/sauron-stream/sauron/manager/event"
+)
 
 // Left is what a manager still holds, for tests that want nothing left.
 type Left struct {
@@ -33,8 +37,44 @@ const MaxDelta = maxDelta
 // Pieces splits an event.
 var Pieces = pieces
 
+// Wait returns a channel that is closed when Next has something to return, other than a
+// cancellation.
+func (s *Subscription) Wait() <-chan struct{} {
+	if s.broadcast == nil {
+		return closed
+	}
+	return s.broadcast.log.wait(s.at)
+}
+
+// wait returns a channel that is closed when there is something at a cursor.
+func (l *log) wait(at cursor) <-chan struct{} {
+	w := &waiter{log: l, c: make(chan struct{})}
+	l.watch(w)
+	if b := l.read(&at, 1); b.Events > 0 || b.End != nil {
+		w.Wake()
+	}
+	return w.c
+}
+
+// A waiter is woken once.
+type waiter struct {
+	log  *log
+	once sync.Once
+	c    chan struct{}
+}
+
+func (w *waiter) Wake() {
+	w.once.Do(func() {
+		close(w.c)
+		w.log.unwatch(w)
+	})
+}
+
 // Log is a log for tests of it alone.
 type Log struct{ log *log }
+
+// A Cursor is a place in a Log.
+type Cursor struct{ cursor cursor }
 
 // NewLog returns an empty log.
 func NewLog() Log { return Log{newLog()} }
@@ -44,11 +84,14 @@ func (l Log) Append(e event.Event, encode func([]byte, int64, event.Event) []byt
 	return l.log.append(e, encode)
 }
 
-// Read reads from entry next on.
-func (l Log) Read(next, limit int) Batch { return l.log.read(next, limit) }
+// At returns a cursor before entry next.
+func (l Log) At(next int) *Cursor { return &Cursor{l.log.at(next)} }
+
+// Read reads at c and moves it.
+func (l Log) Read(c *Cursor, limit int) Batch { return l.log.read(&c.cursor, limit) }
 
 // Wait waits for entry next or the end.
-func (l Log) Wait(next int) <-chan struct{} { return l.log.wait(next) }
+func (l Log) Wait(next int) <-chan struct{} { return l.log.wait(l.log.at(next)) }
 
 // Close ends the log.
 func (l Log) Close() { l.log.close(&End{Outcome: Completed}) }

@@ -361,6 +361,8 @@ func (r *reading) read() int {
 }
 
 func (r *reading) take(b manager.Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(b.Data) > 0 {
 		r.lines = append(r.lines, strings.Split(strings.TrimSuffix(string(b.Data), "\n"), "\n")...)
 		if end := fmt.Sprintf("%d %d ", r.from, event.KindFinished); r.from > 0 && r.lines[0] == end {

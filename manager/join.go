@@ -137,8 +137,9 @@ func (m *Manager) createLocked(r Request) (*Subscription, error) {
 	}
 	m.live[b] = struct{}{}
 	m.readable[b.id] = b
-	b.bytes.Store(generationBytes)
-	m.logBytes.Add(generationBytes)
+	held := int64(generationBytes + b.log.head.memory())
+	b.bytes.Store(held)
+	m.logBytes.Add(held)
 	if r.Coalesce {
 		m.joinable[r.Key] = b
 		b.window = r.ReplayWindow
@@ -181,11 +182,14 @@ func (m *Manager) subscribeLocked(q *request, r Request) *Subscription {
 		participation: q.participation(r),
 		grace:         min(r.OrphanGrace, m.cfg.OrphanGrace),
 		deadline:      r.Deadline,
+		ordinal:       b.opened,
+		at:            b.log.at(0),
 		cancelled:     make(chan struct{}),
 	}
 	q.subs[s] = struct{}{}
 	q.forgetAt = time.Time{}
 	b.subs++
+	b.opened++
 	b.listeners.Store(int32(b.subs))
 	m.subs++
 	m.releaseLocked(q) // a stream is more than a hold

@@ -1,144 +1,138 @@
 package manager
 
 import (
+	"slices"
 	"sync"
-	"unsafe"
+	"sync/atomic"
 
 	"github.com/sauron-stream/sauron/manager/event"
 )
 
-// Chunks double from the first size to the last, so that a short answer costs
-// little and a long one few allocations.
-const (
-	firstChunk = 1 << 10
-	lastChunk  = 32 << 10
-)
-
-// A log is the append-only sequence of one generation's encoded events. Entry i
-// has sequence i+1. Entries lie end to end in chunks that never move, so readers
-// keep slices of them and nobody copies.
+// A log is the append-only sequence of one generation's encoded events. Entry i has
+// sequence i+1. Entries lie end to end in chunks that never move, so readers keep
+// slices of them and nobody copies.
 //
-// One goroutine appends; any number read.
+// One goroutine appends; any number read, without a lock: what a chunk holds up to its
+// published count never changes.
 type log struct {
-	mu      sync.Mutex // guards the fields below
-	chunks  [][]byte   // the bytes below each length are immutable
-	index   []entryEnd
-	first   int           // index of the first token, -1 before it
-	changed chan struct{} // closed on every change; nil if nobody waits
-	end     *End          // set once; no entry follows
+	head   *chunk
+	length atomic.Int64
+	first  atomic.Int64 // index of the first token, -1 before it
+	end    atomic.Pointer[End]
+
+	last *chunk // the writer's
+
+	mu       sync.Mutex                // guards changes of watchers
+	watchers atomic.Pointer[[]Watcher] // immutable; never nil
 }
 
-// entryEnd is where an entry ends. It begins where the one before it in the same
-// chunk ends, or at the chunk's start.
-type entryEnd struct{ chunk, end uint32 }
+// A Watcher is told of news in a log.
+type Watcher interface {
+	// Wake says that there is something new beyond what was there before. It is called
+	// by the generation's goroutine and must not block.
+	Wake()
+}
 
-func newLog() *log { return &log{first: -1} }
+func newLog() *log {
+	l := &log{head: newChunk(0, firstChunk)}
+	l.last = l.head
+	l.first.Store(-1)
+	l.watchers.Store(new([]Watcher))
+	return l
+}
 
 // append encodes one entry at the end of the log and publishes it. It returns the
 // entry's size and by how much the log's memory has grown, in bytes.
 func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e event.Event) []byte) (size, grown int) {
-	// Only this goroutine changes chunks and index, so reading them needs no lock.
-	chunk, tail := len(l.chunks)-1, []byte(nil)
-	if chunk >= 0 {
-		tail = l.chunks[chunk]
+	index := l.length.Load()
+	c := l.last
+	room := c.data[c.used:c.used]
+	entry := encode(room, index+1, e)
+	size = len(entry)
+	// Before the entry can be seen: who has seen it may resume behind it.
+	if l.first.Load() < 0 && e.IsToken() {
+		l.first.Store(index)
 	}
-	room := tail[len(tail):]
-	entry := encode(room, int64(len(l.index))+1, e)
-	n := len(entry)
-	indexed := cap(l.index)
-	if n > cap(room) || &entry[0] != &room[:1][0] { // it did not fit
-		size := firstChunk
-		if chunk >= 0 {
-			size = min(2*cap(tail), lastChunk)
-		}
-		tail = append(make([]byte, 0, max(size, n)), entry...)
-		chunk++
-		grown = cap(tail)
+	l.length.Store(index + 1)
+	if fits := c.entries() < len(c.ends) && (size == 0 || size <= cap(room) && &entry[0] == &room[:1][0]); fits {
+		c.publish(size)
 	} else {
-		tail = tail[:len(tail)+n]
+		next := newChunk(int(index), max(min(2*len(c.data), lastChunk), size))
+		copy(next.data, entry)
+		next.publish(size)
+		c.next.Store(next)
+		l.last = next
+		grown = next.memory()
 	}
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if chunk == len(l.chunks) {
-		l.chunks = append(l.chunks, tail)
-	} else {
-		l.chunks[chunk] = tail
-	}
-	if l.first < 0 && e.IsToken() {
-		l.first = len(l.index)
-	}
-	l.index = append(l.index, entryEnd{uint32(chunk), uint32(len(tail))})
-	l.wakeLocked()
-	return n, grown + (cap(l.index)-indexed)*int(unsafe.Sizeof(entryEnd{}))
+	l.wake()
+	return size, grown
 }
 
 // close ends the log. It is called once, by the writer.
 func (l *log) close(end *End) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.end = end
-	l.wakeLocked()
+	l.end.Store(end)
+	l.wake()
 }
 
-func (l *log) wakeLocked() {
-	if l.changed != nil {
-		close(l.changed)
-		l.changed = nil
+func (l *log) wake() {
+	for _, w := range *l.watchers.Load() {
+		w.Wake()
 	}
 }
 
-// read returns a run of entries from entry next on: at most limit bytes, but at
-// least one entry if there is one. The run lies in one chunk.
-func (l *log) read(next, limit int) Batch {
+// watch has w woken from now on. What it has missed it must look for afterwards.
+func (l *log) watch(w Watcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	watchers := append(slices.Clone(*l.watchers.Load()), w)
+	l.watchers.Store(&watchers)
+}
+
+// unwatch takes w back. A Wake may be under way.
+func (l *log) unwatch(w Watcher) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	watchers := slices.DeleteFunc(slices.Clone(*l.watchers.Load()), func(other Watcher) bool { return other == w })
+	l.watchers.Store(&watchers)
+}
+
+// at returns a cursor that stands before entry next, which the log has reached.
+func (l *log) at(next int) cursor {
+	c := cursor{chunk: l.head, next: next}
+	for {
+		after := c.chunk.next.Load()
+		if after == nil || after.first > next {
+			return c
+		}
+		c.chunk = after
+	}
+}
+
+// A cursor is a place in a log. It is used by one goroutine at a time.
+type cursor struct {
+	chunk *chunk // holds entry next, or will, or the chunk after it does
+	next  int
+}
+
+// read returns the entries at c and moves it behind them: at most limit bytes, but at
+// least one entry if there is one. They lie in one chunk.
+func (l *log) read(c *cursor, limit int) Batch {
+	end := l.end.Load() // first: no entry follows it
+	after := c.chunk.next.Load()
+	n := c.chunk.entries() // then: when there is a chunk after it, it is full
+	if c.next-c.chunk.first == n && after != nil {
+		c.chunk, n = after, after.entries()
+	}
 	var b Batch
-	if next < len(l.index) {
-		chunk := l.index[next].chunk
-		start := uint32(0)
-		if next > 0 && l.index[next-1].chunk == chunk {
-			start = l.index[next-1].end
-		}
-		last := next
-		for last+1 < len(l.index) && l.index[last+1].chunk == chunk && int(l.index[last+1].end-start) <= limit {
-			last++
-		}
-		end := l.index[last].end
-		b.Data = l.chunks[chunk][start:end:end]
-		b.Events = last + 1 - next
-		b.FirstToken = next <= l.first && l.first <= last
+	if at := c.next - c.chunk.first; at < n {
+		b.Data, b.Events = c.chunk.run(at, n, limit)
+		first := int(l.first.Load())
+		b.FirstToken = c.next <= first && first < c.next+b.Events
+		c.next += b.Events
 	}
-	b.Last = int64(next + b.Events)
-	if next+b.Events == len(l.index) {
-		b.End = l.end
+	b.Last = int64(c.next)
+	if end != nil && b.Last == l.length.Load() {
+		b.End = end
 	}
 	return b
 }
-
-// wait returns a channel that is closed when entry next or the end is there.
-func (l *log) wait(next int) <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if next < len(l.index) || l.end != nil {
-		return closed
-	}
-	if l.changed == nil {
-		l.changed = make(chan struct{})
-	}
-	return l.changed
-}
-
-// length returns the number of entries.
-func (l *log) length() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return int64(len(l.index))
-}
-
-// closed is ready at once.
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()

@@ -23,8 +23,11 @@ func TestLog(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		log := manager.NewLog()
 		var model [][]byte
-		type reader struct{ next int }
-		readers := []*reader{{}}
+		type reader struct {
+			next int
+			at   *manager.Cursor
+		}
+		readers := []*reader{{at: log.At(0)}}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 2).Draw(t, "step") {
 			case 0:
@@ -44,11 +47,12 @@ func TestLog(t *testing.T) {
 				}
 				model = append(model, entry)
 			case 1:
-				readers = append(readers, &reader{next: rapid.IntRange(0, len(model)).Draw(t, "begin")})
+				next := rapid.IntRange(0, len(model)).Draw(t, "begin")
+				readers = append(readers, &reader{next: next, at: log.At(next)})
 			case 2:
 				r := rapid.SampledFrom(readers).Draw(t, "reader")
 				limit := rapid.SampledFrom([]int{1, 64, 2000, 16 << 10}).Draw(t, "limit")
-				b := log.Read(r.next, limit)
+				b := log.Read(r.at, limit)
 				want := bytes.Join(model[r.next:r.next+b.Events], nil)
 				switch {
 				case !bytes.Equal(b.Data, want):

@@ -213,7 +213,7 @@ func TestReplayEvictionOrder(t *testing.T) {
 // read or promised by a lease does not count as room.
 func TestReplayMakesRoom(t *testing.T) {
 	bubble(t, func(w *world) {
-		w.cfg.OrphanGrace, w.cfg.MaxLogBytes = 0, 16<<10
+		w.cfg.OrphanGrace, w.cfg.MaxLogBytes = 0, 32<<10
 		w.cfg.MaxConcurrentRequests, w.cfg.MaxConcurrentLLMStreams = 100, 100
 	}, func(t *testing.T, w *world) {
 		for i := range 3 {
@@ -275,9 +275,12 @@ func TestReplayMemory(t *testing.T) {
 	before := heap()
 	for i := range generations {
 		w.ask(w.replay(fmt.Sprint(i), fmt.Sprint("G", i))).complete(t)
-		// The cache says from goroutines of its own what it removed: at most a few logs late.
-		if s := w.Stats(); s.LogBytes > bound || s.ReplayBytes > bound/2+16<<10 {
+		if s := w.Stats(); s.LogBytes > bound {
 			t.Fatalf("after %d: %d bytes in the window, %d in all", i, s.ReplayBytes, s.LogBytes)
+		}
+		// The cache says from goroutines of its own what it removed.
+		for w.Stats().ReplayBytes > bound/2 {
+			runtime.Gosched()
 		}
 	}
 	s := w.Stats()

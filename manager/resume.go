@@ -21,7 +21,7 @@ func (m *Manager) resumeLocked(r Request, own *request) (*Subscription, error) {
 		// An id names one generation at a time, and that other one is still in use.
 		return nil, fault.New(fault.RequestIDInUse, nil)
 	}
-	last := b.log.length()
+	last := b.log.length.Load()
 	if r.Resume.After > last {
 		return nil, fault.New(fault.ResumeOutOfRange, nil)
 	}
@@ -29,10 +29,11 @@ func (m *Manager) resumeLocked(r Request, own *request) (*Subscription, error) {
 		own = m.bindLocked(r, b)
 	}
 	s := m.subscribeLocked(own, r)
-	s.next = int(r.Resume.After)
-	if s.next == int(last) && b.completed {
-		s.next-- // the last event is the end: it comes again
+	after := r.Resume.After
+	if after == last && b.completed {
+		after-- // the last event is the end: it comes again
 	}
+	s.at = b.log.at(int(after))
 	s.resumed = r.Resume.After > 0
 	return s, nil
 }

@@ -156,7 +156,7 @@ func TestResumeRefused(t *testing.T) {
 			{"tenant", stranger, fault.GenerationGone},
 			{"content", w.resume("b", "B", id, 0), fault.ResumeMismatch},
 			{"own_content", w.resume("a", "B", id, 0), fault.ResumeMismatch},
-			{"beyond", w.resume("b", "A", id, int64(len(first.lines))+1), fault.ResumeOutOfRange},
+			{"beyond", w.resume("b", "A", id, int64(first.read())+1), fault.ResumeOutOfRange},
 			{"far_beyond", w.resume("b", "A", id, math.MaxInt64), fault.ResumeOutOfRange},
 			{"in_use", w.resume("x", "A", id, 0), fault.RequestIDInUse},
 		} {

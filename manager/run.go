@@ -237,7 +237,7 @@ func (m *Manager) end(b *broadcast, finished *event.Event, err error) Report {
 		Upstream:     b.limit.Name,
 		Outcome:      end.Outcome,
 		Err:          err,
-		Events:       b.log.length(),
+		Events:       b.log.length.Load(),
 		Bytes:        b.written,
 		Requests:     b.joined,
 		Attempts:     b.attempts,

@@ -267,10 +267,8 @@ func (a act) read(r *reading) {
 	life := time.NewTimer(a.life)
 	defer life.Stop()
 	for {
-		r.mu.Lock()
 		b := r.sub.Next(a.step)
 		r.take(b)
-		r.mu.Unlock()
 		if r.end != nil {
 			r.sub.Leave(r.end.Outcome)
 			return

@@ -22,6 +22,7 @@ type Subscription struct {
 	broadcast     *broadcast // nil for a request that was cancelled before
 	generationID  string
 	participation Participation
+	ordinal       int
 	grace         time.Duration
 	deadline      time.Time // zero: none
 
@@ -30,8 +31,8 @@ type Subscription struct {
 	cancelled chan struct{} // closed when state becomes detached
 
 	// Owned by the reader.
-	next    int  // entries handed out so far, or that the caller had before
-	resumed bool // it had some of the answer before
+	at      cursor // behind what was handed out, or what the caller had before
+	resumed bool   // it had some of the answer before
 	shared  int64
 
 	left bool // no longer counted; guarded by Manager.mu
@@ -46,6 +47,13 @@ const (
 	Follower Participation = "follower" // joined it while it ran
 	Replay   Participation = "replay"   // reads the log of an ended one
 )
+
+// closed is ready at once.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 var cancelledEnd = &End{Outcome: Cancelled}
 
@@ -63,28 +71,39 @@ func (s *Subscription) Participation() Participation { return s.participation }
 // wait. A Batch with an End is the last: handing it out and being cancelled
 // exclude each other, whichever comes first.
 func (s *Subscription) Next(limit int) Batch {
+	before := s.at
 	if s.state.Load() == detached {
-		return Batch{Last: int64(s.next), End: cancelledEnd}
+		return Batch{Last: int64(before.next), End: cancelledEnd}
 	}
-	b := s.broadcast.log.read(s.next, limit)
+	b := s.broadcast.log.read(&s.at, limit)
 	if b.End != nil && !s.state.CompareAndSwap(attached, handed) {
-		return Batch{Last: int64(s.next), End: cancelledEnd}
+		s.at = before
+		return Batch{Last: int64(before.next), End: cancelledEnd}
 	}
-	s.next += b.Events
 	if b.End != nil && b.End.Outcome == Completed && b.End.Usage != nil && !s.resumed && s.broadcast.finishers.Add(1) > 1 {
 		s.shared = b.End.Usage.Completion
 	}
 	return b
 }
 
-// Wait returns a channel that is closed when Next has something to return, other
-// than a cancellation.
-func (s *Subscription) Wait() <-chan struct{} {
-	if s.broadcast == nil {
-		return closed
+// Watch has w woken whenever Next may have something new to return, other than a
+// cancellation. One Watcher may watch for all readers of a generation: what Watch was
+// called on does not matter. What came before must be looked for afterwards.
+func (s *Subscription) Watch(w Watcher) {
+	if s.broadcast != nil { // else all that comes is there
+		s.broadcast.log.watch(w)
 	}
-	return s.broadcast.log.wait(s.next)
 }
+
+// Unwatch ends a Watch. A Wake may be under way.
+func (s *Subscription) Unwatch(w Watcher) {
+	if s.broadcast != nil {
+		s.broadcast.log.unwatch(w)
+	}
+}
+
+// Ordinal returns how many streams were opened on the generation before this one.
+func (s *Subscription) Ordinal() int { return s.ordinal }
 
 // Cancelled returns a channel that is closed when the request is cancelled before
 // its end was handed out.

@@ -19,7 +19,10 @@ type Config struct {
 	Routes  *prepare.Routes
 
 	SlowConsumerTimeout time.Duration
-	MaxRequestBytes     int
+	// CoalesceInterval is the least time between two wake-ups of a generation's readers;
+	// 0: every event wakes them.
+	CoalesceInterval time.Duration
+	MaxRequestBytes  int
 
 	DrainDelay   time.Duration // from the signal to the first refusal
 	DrainTimeout time.Duration // from then until what still runs is ended

@@ -19,15 +19,21 @@ const (
 // credit counts what one stream has handed to the transport and the transport has
 // not yet written. One goroutine takes; the transport gives back.
 type credit struct {
-	held  atomic.Int64
-	given chan struct{} // holds a token when something came back; capacity 1
+	held   atomic.Int64
+	parked atomic.Bool // the taker waits for wake
+	wake   func()      // set before the first park; called by the transport, must not block
 }
-
-func newCredit() *credit { return &credit{given: make(chan struct{}, 1)} }
 
 // used reports whether nothing more may be handed over until something was given
 // back.
 func (c *credit) used() bool { return c.held.Load() >= creditWindow }
+
+// park has wake called when something is given back. It reports false if that has
+// happened already: then it is not called.
+func (c *credit) park() bool {
+	c.parked.Store(true)
+	return c.used() || !c.parked.Swap(false)
+}
 
 // message returns data, a run of encoded entries, as what SendMsg takes.
 func (c *credit) message(data []byte) *message {
@@ -63,8 +69,7 @@ func (m *message) Get(length int) *[]byte {
 // Put implements mem.BufferPool: the transport has written the message.
 func (m *message) Put(*[]byte) {
 	m.credit.held.Add(-int64(len(m.data) + frameHeader))
-	select {
-	case m.credit.given <- struct{}{}:
-	default:
+	if m.credit.parked.Swap(false) {
+		m.credit.wake()
 	}
 }

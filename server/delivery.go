@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -15,17 +17,34 @@ import (
 	"github.com/sauron-stream/sauron/manager/fault"
 )
 
-// A delivery hands one subscription's events to one gRPC stream, from the handler's
-// goroutine. It never blocks in SendMsg: the stream's credit keeps it from the
-// transport's limit.
+// A delivery hands one subscription's events to one gRPC stream. The handler begins it
+// and ends it; in between a pump does the handing, which never blocks in SendMsg: the
+// stream's credit keeps it from the transport's limit.
 type delivery struct {
+	// Set at construction, then read-only.
 	sub     *manager.Subscription
 	stream  grpc.ServerStream
-	ctx     context.Context // the stream's, but that it ends a little before the deadline
 	credit  *credit
 	metrics *metrics
+	pump    *pump
 	joined  time.Time
 	slow    time.Duration // how long the client may take nothing
+
+	ctx context.Context // the stream's, but that it ends a little before the deadline; set by run
+
+	// The pump's.
+	crowd *crowd // where it waits for more; nil: it does not
+	place int    // there
+
+	done chan struct{} // closed when the pump, or the client's slowness, has ended the stream
+
+	mu       sync.Mutex // held by who uses the stream; guards the fields below
+	over     bool       // the handler has it back for good
+	end      *manager.End
+	err      error       // of SendMsg, or the status of a client that was too slow
+	thrown   *pumpPanic  // by SendMsg
+	parkedAt time.Time   // zero: it is not parked
+	timer    *time.Timer // for who is parked too long; nil before the first time
 
 	last       int64 // sequence handed over
 	events     int64
@@ -53,48 +72,145 @@ func (d *delivery) run() (manager.Outcome, error) {
 		return d.lost(err)
 	}
 	// What the log has already comes in one message with Started.
-	for started := d.started(); ; started = nil {
-		if d.credit.used() {
-			if ended, outcome, err := d.park(); ended {
-				return outcome, err
-			}
-			continue
+	first := d.sub.Next(maxMessage)
+	if err := d.hand(d.started(), first); err != nil {
+		return d.lost(err)
+	}
+	if first.End != nil {
+		return d.finish(first.End)
+	}
+	d.credit.wake = func() { d.pump.push(d) }
+	d.pump.push(d)
+	select {
+	case <-d.done:
+	case <-d.sub.Cancelled():
+	case <-d.ctx.Done():
+	}
+	d.takeBack()
+	switch {
+	case d.thrown != nil:
+		panic(d.thrown)
+	case d.end != nil:
+		return d.finish(d.end)
+	case !d.parkedAt.IsZero() && d.err != nil:
+		return manager.Slow, d.err
+	case d.err != nil:
+		return d.lost(d.err)
+	}
+	select {
+	case <-d.sub.Cancelled():
+		return d.finish(d.sub.Next(0).End)
+	default:
+		return d.lost(nil)
+	}
+}
+
+// takeBack makes the stream the handler's again: from now on no pump touches it.
+func (d *delivery) takeBack() {
+	d.mu.Lock()
+	d.over = true
+	d.mu.Unlock()
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.pump.push(gone{d})
+}
+
+// A gone is the task that takes a delivery out of its crowd.
+type gone struct{ d *delivery }
+
+func (g gone) step(p *pump) bool {
+	p.leave(g.d)
+	return true
+}
+
+// step implements task.
+func (d *delivery) step(*pump) bool {
+	d.advance()
+	return true
+}
+
+// advance hands over all that there is, as far as the credit goes. It is the pump's.
+func (d *delivery) advance() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			d.thrown = &pumpPanic{stack: debug.Stack()}
+			d.stop()
+		}
+	}()
+	if !d.parkedAt.IsZero() && !d.over {
+		d.unpark()
+	}
+	for !d.over {
+		if d.credit.used() && d.park() {
+			return
 		}
 		batch := d.sub.Next(maxMessage)
-		if err := d.hand(started, batch); err != nil {
-			return d.lost(err)
+		switch {
+		case len(batch.Data) > 0:
+			if d.err = d.hand(nil, batch); d.err != nil {
+				d.stop()
+				return
+			}
+		case batch.End == nil && d.crowd != nil:
+			return
+		case batch.End == nil:
+			d.pump.join(d) // and look again: it may have come before we watched
 		}
 		if batch.End != nil {
-			return d.finish(batch.End)
-		}
-		if len(batch.Data) > 0 {
-			continue
-		}
-		select {
-		case <-d.sub.Wait():
-		case <-d.sub.Cancelled():
-		case <-d.ctx.Done():
-			return d.lost(nil)
+			d.end = batch.End
+			d.stop()
+			return
 		}
 	}
 }
 
-// park waits until the transport has taken something. It reports whether the stream
-// ends instead.
-func (d *delivery) park() (ended bool, outcome manager.Outcome, err error) {
-	timer := time.NewTimer(d.slow)
-	defer timer.Stop()
-	select {
-	case <-d.credit.given:
-		return false, "", nil
-	case <-d.sub.Cancelled():
-		outcome, err = d.finish(d.sub.Next(0).End)
-	case <-d.ctx.Done():
-		outcome, err = d.lost(nil)
-	case <-timer.C:
-		outcome, err = manager.Slow, statusOf(fault.New(fault.SlowConsumer, nil), d.last)
+// A pumpPanic is what a panic in a pump becomes in the handler: one stream's trouble is
+// no other's.
+type pumpPanic struct{ stack []byte }
+
+// stop ends the pump's part.
+func (d *delivery) stop() {
+	d.over = true
+	d.pump.leave(d)
+	close(d.done)
+}
+
+// park waits until the transport has taken something: nobody looks at the stream
+// meanwhile. It reports whether there is anything to wait for.
+func (d *delivery) park() bool {
+	d.pump.leave(d)
+	d.parkedAt = time.Now()
+	if d.timer == nil {
+		d.timer = time.AfterFunc(d.slow, d.tooSlow)
+	} else {
+		d.timer.Reset(d.slow)
 	}
-	return true, outcome, err
+	if d.credit.park() {
+		return true
+	}
+	d.unpark()
+	return false
+}
+
+// unpark notes that the transport has taken something.
+func (d *delivery) unpark() {
+	d.parkedAt = time.Time{}
+	d.timer.Stop()
+}
+
+// tooSlow ends the stream of a client that has taken nothing since it was parked.
+func (d *delivery) tooSlow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over || d.parkedAt.IsZero() || time.Since(d.parkedAt) < d.slow {
+		return // it took something just now
+	}
+	d.over = true
+	d.err = statusOf(fault.New(fault.SlowConsumer, nil), d.last)
+	close(d.done)
 }
 
 // started returns the stream's first event, encoded.

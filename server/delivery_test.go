@@ -228,12 +228,13 @@ func TestLargeEvents(t *testing.T) {
 func TestCreditComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages, size = 1000, 1 << 10
-		c := newCredit()
+		back := make(chan struct{}, 1)
+		c := &credit{wake: func() { back <- struct{}{} }}
 		data := appendEvent(nil, &sauronv1.Event{Kind: &sauronv1.Event_TextDelta{TextDelta: strings.Repeat("x", size)}})
 		conn := serveBare(t, func(stream grpc.ServerStream) error {
 			for range messages {
-				for c.used() {
-					<-c.given
+				for c.used() && c.park() {
+					<-back
 				}
 				if err := stream.SendMsg(c.message(data)); err != nil {
 					return err

@@ -29,9 +29,13 @@ func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
 	ours := selector.MatchFunc(func(_ context.Context, c middleware.CallMeta) bool {
 		return c.Service == sauronv1.GenerationService_ServiceDesc.ServiceName
 	})
-	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, _ any) error {
+	recovered := recovery.WithRecoveryHandlerContext(func(ctx context.Context, thrown any) error {
 		// What was thrown may hold anything, so the log gets where, not what.
-		log.LogAttrs(ctx, slog.LevelError, "panic in a handler", slog.String("stack", string(debug.Stack())))
+		stack := debug.Stack()
+		if p, ok := thrown.(*pumpPanic); ok {
+			stack = p.stack
+		}
+		log.LogAttrs(ctx, slog.LevelError, "panic in a handler", slog.String("stack", string(stack)))
 		return status.Error(codes.Internal, "internal error")
 	})
 	v := validator{m}

@@ -3,8 +3,13 @@
 //
 // # Concurrency
 //
-// Each Generate stream is served by its handler's goroutine alone, which reads its
-// subscription and calls SendMsg; a delivery's credit keeps SendMsg from blocking.
+// A Generate stream is begun and ended by its handler's goroutine. In between one of a
+// few pumps hands it the events: a goroutine about a core, each for many streams, for
+// waking a goroutine costs more than what it then does. A delivery's credit keeps
+// SendMsg from blocking; a stream without credit is parked, and nobody looks at it until
+// the transport has written something. Before the handler returns it takes its stream
+// back, by the delivery's mutex: no pump touches it from then on.
+//
 // Log entries are encoded once, by the generation's goroutine, and given to gRPC as
 // they are: they are immutable from then on.
 package server
@@ -126,6 +131,8 @@ func (s *Server) AdminAddr() net.Addr {
 // ends everything at once instead. An error says that serving failed. It returns
 // after every goroutine that it started.
 func (s *Server) Run(ctx context.Context, now <-chan struct{}) error {
+	s.service.pumps = newPumps(s.cfg.CoalesceInterval)
+	defer s.service.pumps.close() // no handler is left
 	serving, ctx := errgroup.WithContext(ctx)
 	serving.Go(func() error { return s.grpc.Serve(s.listener) })
 	if s.admin != nil {

@@ -38,6 +38,7 @@ type service struct {
 	manager     *manager.Manager
 	routes      *prepare.Routes
 	metrics     *metrics
+	pumps       *pumps        // set by Server.Run
 	orphanGrace time.Duration // where the request says nothing
 	slow        time.Duration
 }
@@ -59,7 +60,10 @@ func (s *service) Generate(req *sauronv1.GenerateRequest, stream grpc.ServerStre
 
 	outcome := manager.Disconnected // if delivering panics
 	defer func() { sub.Leave(outcome) }()
-	d := &delivery{sub: sub, stream: stream, credit: newCredit(), metrics: s.metrics, joined: joined, slow: s.slow}
+	d := &delivery{
+		sub: sub, stream: stream, credit: new(credit), metrics: s.metrics, pump: s.pumps.of(sub),
+		joined: joined, slow: s.slow, done: make(chan struct{}),
+	}
 	outcome, err = d.run()
 	s.metrics.request(route, string(sub.Participation()), outcome)
 	if shared := sub.SharedTokens(); shared > 0 {
