@@ -47,6 +47,7 @@ func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
 			v.unary,
 		),
 		grpc.ChainStreamInterceptor(
+			keepBare,
 			m.grpc.StreamServerInterceptor(),
 			selector.StreamServerInterceptor(logging.StreamServerInterceptor(lineLogger(log), lines...), ours),
 			recovery.StreamServerInterceptor(recovered),
@@ -54,6 +55,34 @@ func interceptors(log *slog.Logger, m *metrics) []grpc.ServerOption {
 		),
 	}
 }
+
+// bareKey is the context key of the stream as gRPC made it.
+type bareKey struct{}
+
+// keepBare keeps the stream within reach as gRPC made it, under what the other
+// interceptors wrap around it.
+func keepBare(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	return next(srv, &streamWithContext{s, context.WithValue(s.Context(), bareKey{}, s)})
+}
+
+// bare returns the stream under all wrappers. Events go out by it: what the wrappers do
+// for each message, to count and to time it, costs as much as all the rest of handing it
+// over. The price is that grpc_server_msg_sent_total does not know of events;
+// sauron_events_delivered_total does.
+func bare(s grpc.ServerStream) grpc.ServerStream {
+	if under, ok := s.Context().Value(bareKey{}).(grpc.ServerStream); ok {
+		return under
+	}
+	return s
+}
+
+type streamWithContext struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (s *streamWithContext) Context() context.Context { return s.ctx }
 
 // lineLogger writes the middleware's lines by log.
 func lineLogger(log *slog.Logger) logging.Logger {

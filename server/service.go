@@ -61,7 +61,7 @@ func (s *service) Generate(req *sauronv1.GenerateRequest, stream grpc.ServerStre
 	outcome := manager.Disconnected // if delivering panics
 	defer func() { sub.Leave(outcome) }()
 	d := &delivery{
-		sub: sub, stream: stream, credit: new(credit), metrics: s.metrics, pump: s.pumps.of(sub),
+		sub: sub, stream: bare(stream), credit: new(credit), metrics: s.metrics, pump: s.pumps.of(sub),
 		joined: joined, slow: s.slow, done: make(chan struct{}),
 	}
 	outcome, err = d.run()

@@ -116,6 +116,7 @@ func serverConfig(cfg *config.Config, routes *prepare.Routes, log *slog.Logger) 
 		},
 		Routes:               routes,
 		SlowConsumerTimeout:  cfg.SlowConsumerTimeout,
+		CoalesceInterval:     cfg.CoalesceInterval,
 		MaxRequestBytes:      int(cfg.MaxRequestBytes),
 		DrainDelay:           cfg.DrainDelay,
 		DrainTimeout:         cfg.DrainTimeout,

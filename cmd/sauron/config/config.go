@@ -37,6 +37,7 @@ type Config struct {
 	GenerationTimeout   time.Duration
 	UpstreamIdleTimeout time.Duration
 	SlowConsumerTimeout time.Duration
+	CoalesceInterval    time.Duration
 
 	MaxGenerationBytes int64
 	MaxLogBytes        int64

@@ -40,6 +40,8 @@ const openAIBaseURL = "openai-base-url"
 const (
 	longest      = 365 * 24 * time.Hour // so that no deadline overflows
 	minKeepalive = time.Second          // gRPC silently raises what is below
+	// longestInterval is far more than anybody would take for live.
+	longestInterval = 10 * time.Second
 	maxSimPause  = time.Hour            // the simulator's own bounds
 	maxSimTokens = 1_000_000
 )
@@ -101,6 +103,10 @@ func (c *Config) settings() []setting {
 		{
 			name: "upstream-idle-timeout", def: "60s", help: "longest time without a sign of life from the upstream",
 			set: into(&c.UpstreamIdleTimeout, duration(time.Millisecond, longest)),
+		},
+		{
+			name: "coalesce-interval", def: "0s", help: "least time between two wake-ups of a generation's readers; 0: every event wakes them",
+			set: into(&c.CoalesceInterval, duration(0, longestInterval)),
 		},
 		{
 			name: "slow-consumer-timeout", def: "30s", help: "longest time that a caller takes nothing",

@@ -111,6 +111,7 @@ func coverage() map[string]covered {
 		"id_memory":                  field(func(c *c) *time.Duration { return &c.IDMemory }, "0s", 0, "1s", second),
 		"generation_timeout":         field(func(c *c) *time.Duration { return &c.GenerationTimeout }, "1s", second, "1m", minute),
 		"upstream_idle_timeout":      field(func(c *c) *time.Duration { return &c.UpstreamIdleTimeout }, "1s", second, "1m30s", 90*second),
+		"coalesce_interval":          field(func(c *c) *time.Duration { return &c.CoalesceInterval }, "20ms", 20*time.Millisecond, "1s", second),
 		"slow_consumer_timeout":      field(func(c *c) *time.Duration { return &c.SlowConsumerTimeout }, "1s", second, "1m", minute),
 		"max_generation_bytes":       field(func(c *c) *int64 { return &c.MaxGenerationBytes }, "1", 1, "4MiB", 4<<20),
 		"max_log_bytes":              field(func(c *c) *int64 { return &c.MaxLogBytes }, "1048576", 1<<20, "16 MiB", 16<<20),
