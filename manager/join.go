@@ -109,9 +109,6 @@ func (m *Manager) attachLocked(r Request) (*Subscription, error) {
 
 // createLocked starts a generation with r as its leader.
 func (m *Manager) createLocked(r Request) (*Subscription, error) {
-	if r.Replay && r.ReplayWindow > 0 {
-		m.replays.misses++
-	}
 	if m.draining {
 		return nil, refuse(fault.Draining, nil)
 	}
@@ -134,6 +131,9 @@ func (m *Manager) createLocked(r Request) (*Subscription, error) {
 	if !m.enterQueueLocked(b) {
 		cancel(nil)
 		return nil, refuse(fault.QueueFull, nil)
+	}
+	if r.Replay && r.ReplayWindow > 0 {
+		m.replays.misses++
 	}
 	m.live[b] = struct{}{}
 	m.readable[b.id] = b

@@ -73,7 +73,7 @@ func New(cfg Config) *Manager {
 			on:              make(map[string]int),
 		},
 	}
-	m.replays = m.newReplayWindow()
+	m.replays = m.newReplayWindow() // it calls back
 	return m
 }
 
@@ -127,6 +127,9 @@ func (m *Manager) Close() {
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.replays.timer != nil {
+		m.replays.timer.Stop()
+	}
 	for _, q := range m.requests {
 		m.releaseLocked(q)
 	}

@@ -10,24 +10,28 @@ import (
 // A replayWindow holds the logs of completed generations for a while, for requests
 // that take one instead of a new answer. It is bounded in time, and in bytes to half
 // of what all logs may hold; the log used longest ago goes first, so that what has
-// just ended stays. It is guarded by Manager.mu, but that the cache removes what
-// expired by itself and says so from goroutines of its own.
+// just ended stays. It is guarded by Manager.mu, but that the cache says from
+// goroutines of its own what it has removed.
 type replayWindow struct {
 	logs  *ttlcache.Cache[Key, *broadcast]
-	close func() // waits until the cache has said all
+	timer *time.Timer // nil while nothing is there to expire
+	bound int64       // in bytes
 
 	bytes                   int64 // of the logs in it
 	hits, misses, evictions uint64
+
+	close func() // lets all go, and waits until the cache has said so
 }
 
-// expiryLead is how long after its time a log is looked for: the cache takes a log for
-// expired only after that time, not at it.
-const expiryLead = time.Millisecond
+// sweepInterval is how late the memory of logs is freed whose window has ended. They are
+// not replayed any more from that moment on.
+const sweepInterval = time.Second
 
 func (m *Manager) newReplayWindow() replayWindow {
+	bound := m.cfg.MaxLogBytes / 2
 	logs := ttlcache.New(
 		ttlcache.WithDisableTouchOnHit[Key, *broadcast](), // a replay does not prolong the window
-		ttlcache.WithMaxCost(uint64(max(m.cfg.MaxLogBytes/2, 1)), func(i ttlcache.CostItem[Key, *broadcast]) uint64 {
+		ttlcache.WithMaxCost(uint64(max(bound, 1)), func(i ttlcache.CostItem[Key, *broadcast]) uint64 {
 			return uint64(i.Value.bytes.Load())
 		}),
 	)
@@ -36,23 +40,38 @@ func (m *Manager) newReplayWindow() replayWindow {
 		defer m.mu.Unlock()
 		m.leaveWindowLocked(i.Value(), why == ttlcache.EvictionReasonMaxCostExceeded)
 	})
-	return replayWindow{logs: logs, close: func() {
+	return replayWindow{logs: logs, bound: bound, close: func() {
 		logs.DeleteAll()
 		stop()
 	}}
 }
 
 // enterWindowLocked keeps the log of b, which has just completed, in place of an older
-// one of its key.
+// one of its key. A log that would push all others out, and itself, does not get in.
 func (m *Manager) enterWindowLocked(b *broadcast) {
-	if item := m.replays.logs.Get(b.key); item != nil {
-		m.replays.logs.Delete(b.key)
-		m.leaveWindowLocked(item.Value(), false)
+	size := b.bytes.Load()
+	if size > m.replays.bound {
+		return
 	}
+	// Not by Set alone: that writes over an older one without saying so.
+	m.replays.logs.Delete(b.key)
 	b.inWindow = true
-	m.replays.bytes += b.bytes.Load()
+	m.replays.bytes += size
 	m.replays.logs.Set(b.key, b, b.window)
-	time.AfterFunc(b.window+expiryLead, m.replays.logs.DeleteExpired)
+	if m.replays.timer == nil {
+		m.replays.timer = time.AfterFunc(sweepInterval, m.sweep)
+	}
+}
+
+// sweep frees the memory of what has expired, and comes again while there is more.
+func (m *Manager) sweep() {
+	m.replays.logs.DeleteExpired()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replays.timer = nil
+	if m.replays.bytes > 0 && !m.closed {
+		m.replays.timer = time.AfterFunc(sweepInterval, m.sweep)
+	}
 }
 
 // leaveWindowLocked lets b's log go unless somebody reads or holds it. evicted says
@@ -75,7 +94,7 @@ func (m *Manager) leaveWindowLocked(b *broadcast, evicted bool) {
 // nil.
 func (m *Manager) replayLocked(key Key) *broadcast {
 	item := m.replays.logs.Get(key)
-	if item == nil || !item.Value().inWindow {
+	if item == nil {
 		return nil
 	}
 	m.replays.hits++

@@ -189,6 +189,31 @@ func TestResumeRefused(t *testing.T) {
 	})
 }
 
+// Who was stopped is gone at once, not only when its upstream has let go.
+func TestResumeOfADyingGeneration(t *testing.T) {
+	bubble(t, func(w *world) { w.unwind = 100 * time.Millisecond }, func(t *testing.T, w *world) {
+		first := read(w.join("a", "A"))
+		time.Sleep(w.firstToken)
+		synctest.Wait()
+		w.cancel("a", manager.StateCancelled)
+		wantReason(t, w, w.resume("b", "A", first.sub.GenerationID(), 0), fault.GenerationGone)
+		first.cancelled(t)
+	})
+}
+
+// An id that still reads another log, even an ended one, is in use.
+func TestResumeUnderAnIDThatReads(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		first, slow := read(w.join("a", "A")), w.join("x", "X")
+		first.complete(t)
+		time.Sleep(w.duration())
+		synctest.Wait() // X has ended too, and is not read yet
+		wantReason(t, w, w.resume("x", "A", first.sub.GenerationID(), 0), fault.RequestIDInUse)
+		read(slow).complete(t)
+		w.resumes("x", first.sub.GenerationID(), 0).complete(t)
+	})
+}
+
 // A lease on another generation is not given up for a resume either.
 func TestResumeUnderTheIDOfALease(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, w *world) {
