@@ -123,39 +123,31 @@ func TestThousandCuts(t *testing.T) {
 	t.Logf("%d cuts in %d generations", c.cuts.Load(), generations.Load())
 }
 
-// The cut falls into each of the last bytes: of the last event, of the status behind it.
+// The cut falls into each of the last bytes of a stream: of its last event, of the status
+// behind it.
 func TestCutInTheLastBytes(t *testing.T) {
 	t.Parallel()
-	up := newUpstream(t, func(x *exchange) { x.answer("some ", "text") })
-	s := serve(t, up, "--max-concurrent-llm-streams=101") // who is lost gives no slot up to others
-	measure := newCutter(t, s.address, never)
-	if err := returns(t.Context(), measure.returning(t), ask("measure", "A"), nil).whole("some text"); err != nil {
-		t.Fatal(err)
-	}
-	measure.close()
-	length := measure.bytes.Load()
-	requests := up.count()
-	var all sync.WaitGroup
 	const last = 100
+	up := newUpstream(t, func(x *exchange) { x.answer("some ", "text") })
+	// Who is lost gives no slot up to others.
+	s := serve(t, up, fmt.Sprint("--max-concurrent-llm-streams=", 2*last+1), "--orphan-grace=60s")
+	var all sync.WaitGroup
 	for back := range int64(last) {
-		first := true
-		c := newCutter(t, s.address, func() int64 {
-			if !first {
-				return -1
-			}
-			first = false
-			return length - back
-		})
+		c := newCutter(t, s.address, never)
+		c.tail.Store(back + 1)
 		one := c.returning(t)
 		all.Go(func() {
 			id := fmt.Sprint("id", back)
 			if err := returns(t.Context(), one, ask(id, id), nil).whole("some text"); err != nil {
-				t.Errorf("cut %d bytes before the end: %v", back, err)
+				t.Errorf("cut %d bytes before the end: %v", back+1, err)
+			}
+			if cuts := c.cuts.Load(); cuts != 1 {
+				t.Errorf("cut %d bytes before the end: %d cuts", back+1, cuts)
 			}
 		})
 	}
 	all.Wait()
-	if got := up.count() - requests; got != last {
+	if got := up.count(); got != last {
 		t.Errorf("%d upstream streams, want %d", got, last)
 	}
 }
@@ -216,7 +208,7 @@ func TestRetryStorm(t *testing.T) {
 			t.Parallel()
 			const callers, text = 50, "one two three"
 			up := steered(t)
-			s := serve(t, up)
+			s := serve(t, up, "--orphan-grace=60s")
 			c := newCutter(t, s.address, never)
 			seen, ends := make(chan string, 10*callers), make(chan error, callers)
 			for i := range callers {
