@@ -55,11 +55,11 @@ test-clients: ## Run the example clients against a real server, through connecti
 check: test verify test-clients ## Everything that CI runs
 
 .PHONY: verify
-verify: check-generate lint stress fuzz bench ## Everything of check but test
+verify: check-generate lint stress fuzz benchmarks bench-quick ## Everything of check but test
 
 .PHONY: stress
 stress: ## Run the concurrent packages again, on one core and on four, with more random schedules
-	go test $(RACE) -cpu 1,4 -shuffle=on -timeout 20m ./server
+	go test $(RACE) -cpu 1,4 -shuffle=on -timeout 20m ./client ./server
 	go test $(RACE) -cpu 1,4 -shuffle=on -timeout 20m ./manager -rapid.checks=2000
 
 FUZZTIME ?= 10s
@@ -72,9 +72,19 @@ fuzz: ## Fuzz each target for FUZZTIME (default 10s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
 	done
 
-.PHONY: bench
-bench: ## Run every benchmark once
+.PHONY: benchmarks
+benchmarks: ## Run every Go benchmark once
 	go test -run '^$$' -bench . -benchtime 1x ./...
+
+# cmd/bench is a module of its own: what it needs never gets into the product's go.mod.
+.PHONY: bench
+bench: ## Measure sauron beside the designs that it replaces, and write docs/bench/report.md (40 minutes; Linux)
+	cd cmd/bench && go run .
+
+.PHONY: bench-quick
+bench-quick: ## Check cmd/bench, and run all of it once in a minute or so, without a report to keep
+	cd cmd/bench && go vet ./... && go fix -diff ./... && go mod tidy -diff && go test -bench . -benchtime 1x ./... && \
+		$(GOLANGCI_LINT) run -c ../../.golangci.yml && go run . -quick
 
 .PHONY: e2e-real
 e2e-real: ## Put sauron before a real model on this machine, and report what it saw

@@ -38,7 +38,7 @@ func (c *credit) park() bool {
 // message returns data, a run of encoded entries, as what SendMsg takes.
 func (c *credit) message(data []byte) *message {
 	c.held.Add(int64(len(data) + frameHeader))
-	return &message{data, c}
+	return &message{data: data, credit: c}
 }
 
 // A message is a GenerateResponse that is encoded already.
@@ -51,13 +51,15 @@ func (c *credit) message(data []byte) *message {
 type message struct {
 	data   []byte
 	credit *credit
+	both   [2]mem.Buffer // here, so that a message is one allocation
 }
 
 // tail is the room of every message's last buffer. Nobody reads or writes it.
 var tail = make([]byte, 0, 2<<10)
 
 func (m *message) buffers() mem.BufferSlice {
-	return mem.BufferSlice{mem.SliceBuffer(m.data), mem.NewBuffer(&tail, m)}
+	m.both = [2]mem.Buffer{mem.SliceBuffer(m.data), mem.NewBuffer(&tail, m)}
+	return m.both[:]
 }
 
 // Get implements mem.BufferPool. It is never called: the pool only takes back.

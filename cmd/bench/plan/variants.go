@@ -1,0 +1,75 @@
+package plan
+
+import (
+	"github.com/sauron-stream/sauron/cmd/bench/role"
+	"github.com/sauron-stream/sauron/cmd/bench/trial"
+)
+
+// Names of the variants in the report.
+const (
+	Sauron    = "Sauron"
+	SauronOff = "Sauron, COALESCING_OFF"
+	Channel   = "channel per subscriber"
+	Brute     = "brute force"
+	Pools     = "two pools, no sharing"
+	SSE       = "SSE, a flush per event"
+	Direct    = "straight to the upstream"
+
+	// Before is how a sauron with a goroutine for each subscription is to be called, if
+	// one runs beside: two goals compare with it.
+	Before = "before"
+)
+
+// Variants are what is compared.
+type Variants struct {
+	Binary string        // Sauron's
+	Others []NamedBinary // more of Sauron's, of other commits
+}
+
+// A NamedBinary is a sauron that is measured beside this one.
+type NamedBinary struct {
+	Name  string
+	Path  string   // or Self
+	Env   []string // besides the inherited
+	Flags []string // besides those of every sauron
+}
+
+// Self stands for the path of the sauron that was built.
+const Self = "self"
+
+// saurons returns Sauron and its others.
+func (v Variants) saurons() []trial.Variant {
+	all := []trial.Variant{{Name: Sauron, Binary: v.Binary}}
+	for _, o := range v.Others {
+		path := o.Path
+		if path == Self {
+			path = v.Binary
+		}
+		all = append(all, trial.Variant{Name: o.Name, Binary: path, Env: o.Env, Flags: o.Flags})
+	}
+	return all
+}
+
+// All returns the variants that serve the same requests.
+func (v Variants) All() []trial.Variant {
+	return append(v.saurons(),
+		trial.Variant{Name: Channel, Design: role.Channel},
+		trial.Variant{Name: SSE, Design: role.SSE},
+		trial.Variant{Name: Brute, Design: role.Brute},
+		trial.Variant{Name: Pools, Design: role.Pools},
+	)
+}
+
+// Stubs returns the variants that generated clients check.
+func (v Variants) Stubs() []trial.Variant {
+	return append(v.saurons(), trial.Variant{Name: Channel, Design: role.Channel})
+}
+
+// Unsharing returns what different requests are sent through.
+func (v Variants) Unsharing(direct bool) []trial.Variant {
+	all := append(v.saurons(), trial.Variant{Name: SauronOff, Binary: v.Binary, Off: true})
+	if direct {
+		all = append(all, trial.Variant{Name: Direct, Direct: true})
+	}
+	return all
+}
