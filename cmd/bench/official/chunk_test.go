@@ -2,7 +2,6 @@ package official
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +21,7 @@ const chunks = 10_000
 // serve answers each request with chunks deltas of one token, in as few writes as they
 // fit in: what the reader needs is measured, not what the server does.
 func serve(b *testing.B) string {
+	b.Helper()
 	var body bytes.Buffer
 	for i := range chunks {
 		fmt.Fprintf(&body, `data: {"id":"chatcmpl-kKYYe8aDgYaH_6Et","object":"chat.completion.chunk","created":1795354182,`+
@@ -38,6 +38,7 @@ func serve(b *testing.B) string {
 }
 
 func report(b *testing.B, texts int) {
+	b.Helper()
 	if texts != b.N*chunks {
 		b.Fatalf("%d deltas, want %d", texts, b.N*chunks)
 	}
@@ -56,7 +57,7 @@ func BenchmarkSauron(b *testing.B) {
 	texts := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		for e, err := range streamer.Stream(context.Background()) {
+		for e, err := range streamer.Stream(b.Context()) {
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -74,7 +75,7 @@ func BenchmarkOpenAIGo(b *testing.B) {
 	texts := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		stream := client.Chat.Completions.NewStreaming(context.Background(), library.ChatCompletionNewParams{
+		stream := client.Chat.Completions.NewStreaming(b.Context(), library.ChatCompletionNewParams{
 			Model: "gpt-4o", Messages: []library.ChatCompletionMessageParamUnion{library.UserMessage("hi")},
 		})
 		for stream.Next() {
