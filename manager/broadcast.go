@@ -54,12 +54,13 @@ type broadcast struct {
 	completed   bool   // ... with the event that completes the answer
 	keepable    bool   // ended, and whoever had a stream may read it again
 	inWindow    bool   // ... and so may others, as a replay
+	windowEnds  time.Time
 	joinTimer   *time.Timer
 }
 
 // generationBytes is about what a generation holds besides its log's chunks and index:
 // its broadcast, its context, one request, and their places in maps.
-const generationBytes = 11 << 8
+const generationBytes = 7 << 8
 
 // orphanLocked reports whether b goes on for leases alone.
 func (b *broadcast) orphanLocked() bool {

@@ -24,8 +24,17 @@ type chunk struct {
 	used int // bytes of data; the writer's
 }
 
-func newChunk(first, size int) *chunk {
-	return &chunk{first: first, data: make([]byte, size), ends: make([]uint32, max(size/entrySize, 1))}
+// newChunk returns a chunk of size bytes for entries of about so many bytes each.
+func newChunk(first, size, entry int) *chunk {
+	return &chunk{first: first, data: make([]byte, size), ends: make([]uint32, max(size/entry, 1))}
+}
+
+// after returns the chunk behind c, for an entry of size bytes and others like those that c
+// has.
+func (c *chunk) after(size int) *chunk {
+	n := c.entries()
+	room := max(min(2*len(c.data), lastChunk), size)
+	return newChunk(c.first+n, room, max(entrySize, c.used/max(n, 1)*3/4))
 }
 
 // memory returns the bytes that it holds.

@@ -34,7 +34,7 @@ type Watcher interface {
 }
 
 func newLog() *log {
-	l := &log{head: newChunk(0, firstChunk)}
+	l := &log{head: newChunk(0, firstChunk, entrySize)}
 	l.last = l.head
 	l.first.Store(-1)
 	l.watchers.Store(new([]Watcher))
@@ -57,7 +57,7 @@ func (l *log) append(e event.Event, encode func(dst []byte, sequence int64, e ev
 	if fits := c.entries() < len(c.ends) && (size == 0 || size <= cap(room) && &entry[0] == &room[:1][0]); fits {
 		c.publish(size)
 	} else {
-		next := newChunk(int(index), max(min(2*len(c.data), lastChunk), size))
+		next := c.after(size)
 		copy(next.data, entry)
 		next.publish(size)
 		c.next.Store(next)

@@ -56,6 +56,7 @@ func (m *Manager) enterWindowLocked(b *broadcast) {
 	// Not by Set alone: that writes over an older one without saying so.
 	m.replays.logs.Delete(b.key)
 	b.inWindow = true
+	b.windowEnds = time.Now().Add(b.window)
 	m.replays.bytes += size
 	m.replays.logs.Set(b.key, b, b.window)
 	if m.replays.timer == nil {
@@ -72,6 +73,11 @@ func (m *Manager) sweep() {
 	if m.replays.bytes > 0 && !m.closed {
 		m.replays.timer = time.AfterFunc(sweepInterval, m.sweep)
 	}
+}
+
+// expiredLocked reports whether b is only there because it was not swept yet.
+func (b *broadcast) expiredLocked() bool {
+	return b.inWindow && b.subs == 0 && b.holds == 0 && time.Now().After(b.windowEnds)
 }
 
 // leaveWindowLocked lets b's log go unless somebody reads or holds it. evicted says

@@ -63,7 +63,9 @@ func TestReplay(t *testing.T) {
 		w.resumes("c", first.sub.GenerationID(), 5).complete(t)
 		w.wantStreams(1)
 
-		time.Sleep(time.Second + time.Millisecond) // until it is swept
+		time.Sleep(2) // the window has ended: its last moment is part of it
+		wantReason(t, w, w.resume("c", "A", first.sub.GenerationID(), 5), fault.GenerationGone)
+		time.Sleep(time.Second) // until it is swept
 		synctest.Wait()
 		if left := w.Left(); left.LogBytes != 0 || left.ReplayBytes != 0 || left.Readable != 0 || left.Replays != 0 {
 			t.Errorf("after the window: %+v", left)

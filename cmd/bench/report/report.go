@@ -1,6 +1,7 @@
 package report
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -74,8 +75,16 @@ func (d Data) markdown(plots []plot) string {
 		b.WriteString(s.body)
 	}
 	b.WriteString(d.profiles())
+	if !d.Facts.Quick && len(d.Profiles) > 0 {
+		b.WriteString(notes)
+	}
 	return b.String()
 }
+
+// notes say of goals that are not reached what was tried and what they would need.
+//
+//go:embed notes.md
+var notes string
 
 // belongs says in which section a plot stands.
 func belongs(file string, section int) bool {

@@ -93,7 +93,7 @@ func (c *Config) settings() []setting {
 			set: into(&c.IDMemory, duration(0, longest)),
 		},
 		{
-			name: "replay-window", def: "0s", help: "how long a completed generation may be replayed; 0: not at all",
+			name: "replay-window", def: "0s", help: "how long a completed generation may be replayed, in half of max-log-bytes at most; 0: not at all",
 			set: into(&c.ReplayWindow, duration(0, longest)),
 		},
 		{
