@@ -70,6 +70,10 @@ func TestResumes(t *testing.T) {
 		{"drain", failure(codes.Unavailable, "DRAINING", 0)},
 		{"slow", failure(codes.Aborted, "SLOW_CONSUMER", 0)},
 		{"cut", nil},
+		{"proxy_retry_info", failure(codes.Unavailable, "", time.Second)}, // no reason: not the service's word
+		{"proxy_reason", foreignFailure(codes.Unavailable, "UPSTREAM_BROKEN")},
+		{"proxy_aborts", status.Error(codes.Aborted, "no")},
+		{"proxy_closes", status.Error(codes.Canceled, "grpc: the client connection is closing")},
 	}
 	for _, tt := range tests {
 		for _, repeat := range []int{0, 1, 3} { // entries that a server sends again
@@ -77,7 +81,8 @@ func TestResumes(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := serve(t, func(s *stream) error {
 						if s.try == 1 {
-							return errors.Join(s.send(whole[:4]...), tt.err)
+							_ = s.send(whole[:4]...)
+							return tt.err
 						}
 						return errors.Join(s.send(started("g")), s.send(whole[4-repeat:]...))
 					})
@@ -153,10 +158,11 @@ func TestFinalErrors(t *testing.T) {
 		{codes.DeadlineExceeded, "", 0},
 		{codes.NotFound, "MODEL_NOT_FOUND", 0},
 		{codes.ResourceExhausted, "", 0},
+		{codes.ResourceExhausted, "", time.Second},
 		{codes.Unimplemented, "", 0},
 	}
 	for _, tt := range tests {
-		t.Run(tt.code.String()+tt.reason, func(t *testing.T) {
+		t.Run(fmt.Sprint(tt.code, tt.reason, tt.retry), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := serve(t, func(s *stream) error {
 					return errors.Join(s.send(whole[:3]...), failure(tt.code, tt.reason, tt.retry))
@@ -206,6 +212,55 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// A resume that is refused for a while finds the same generation again, from its first
+// event.
+func TestRefusedResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, func(s *stream) error {
+			switch s.try {
+			case 1:
+				return errors.Join(s.send(whole[:2]...), status.Error(codes.Unavailable, "lost"))
+			case 2:
+				return failure(codes.ResourceExhausted, "SERVER_BUSY", time.Second)
+			}
+			return s.send(whole...)
+		})
+		events, err := f.read(t.Context())
+		if err != nil {
+			t.Errorf("error %v, want none", err)
+		}
+		checkEvents(t, events, slices.Concat(whole[:2], whole))
+	})
+}
+
+// A resume point of the caller's own is where the iteration begins, with Started. At the
+// last event of the log that is the end again.
+func TestCallersOwnPlace(t *testing.T) {
+	for after := range int64(5) {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				beyond := whole[min(after+1, 4):]
+				f := serve(t, func(s *stream) error {
+					if s.try == 1 {
+						return errors.Join(s.send(started("g")), status.Error(codes.Unavailable, "lost"))
+					}
+					return errors.Join(s.send(started("g")), s.send(beyond...))
+				})
+				req := request()
+				req.Resume = &sauronv1.ResumePoint{GenerationId: "g", AfterSequence: after}
+				var events []*sauronv1.Event
+				for e, err := range client.New(f.conn).Events(t.Context(), req) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					events = append(events, e)
+				}
+				checkEvents(t, events, append([]*sauronv1.Event{started("g")}, beyond...))
+			})
+		})
+	}
+}
+
 // A resume point of the caller's own stands for an answer that has begun.
 func TestCallersResumePoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -221,131 +276,6 @@ func TestCallersResumePoint(t *testing.T) {
 			t.Errorf("%d requests, want 1", len(requests))
 		}
 	})
-}
-
-// A refusal that may be retried is retried when the server says, not before.
-func TestRetryInfo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := serve(t, func(s *stream) error {
-			if s.try < 3 {
-				return failure(codes.ResourceExhausted, "QUEUE_FULL", 7*time.Second)
-			}
-			return s.send(whole...)
-		})
-		var retries []client.Retry
-		events, err := f.read(t.Context(), client.WithRetryHook(func(r client.Retry) { retries = append(retries, r) }))
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkEvents(t, events, whole)
-		for i := range 2 {
-			if wait := f.times[i+1].Sub(f.times[i]); wait != 7*time.Second || retries[i].Wait != wait || retries[i].RequestID != "id" {
-				t.Errorf("try %d came after %v, told %+v; want 7s", i+2, wait, retries[i])
-			}
-		}
-	})
-}
-
-// The client gives up when nothing new has come for its budget, and not as long as
-// something does.
-func TestBudget(t *testing.T) {
-	lost := status.Error(codes.Unavailable, "lost")
-	synctest.Test(t, func(t *testing.T) {
-		begun := time.Now()
-		f := serve(t, func(*stream) error { return lost })
-		_, err := f.read(t.Context(), client.WithBudget(10*time.Second))
-		requests, _ := f.seen()
-		if after := time.Since(begun); status.Code(err) != codes.Unavailable || after > 10*time.Second || after < 2*time.Second || len(requests) < 4 {
-			t.Errorf("error %v after %v and %d tries", err, after, len(requests))
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		f := serve(t, func(*stream) error { return lost })
-		_, err := f.read(t.Context(), client.WithBudget(0))
-		if requests, _ := f.seen(); status.Code(err) != codes.Unavailable || len(requests) != 1 {
-			t.Errorf("error %v after %d tries, want one without a budget", err, len(requests))
-		}
-	})
-	synctest.Test(t, func(t *testing.T) {
-		const events = 200 // one a try: the whole takes many budgets
-		f := serve(t, func(s *stream) error {
-			next := s.req.GetResume().GetAfterSequence() + 1
-			if next == events {
-				return s.send(started("g"), finished(next, completed))
-			}
-			time.Sleep(100 * time.Millisecond)
-			return errors.Join(s.send(started("g"), text(next, "x")), lost)
-		})
-		begun := time.Now()
-		got, err := f.read(t.Context(), client.WithBudget(time.Second))
-		if err != nil || len(got) != events+1 || time.Since(begun) < 20*time.Second {
-			t.Errorf("%d events and %v after %v", len(got), err, time.Since(begun))
-		}
-	})
-}
-
-// Stages that begin again and again are nothing new.
-func TestBudgetOfGenerationsThatFail(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := serve(t, func(s *stream) error {
-			return errors.Join(s.send(started(fmt.Sprint("g", s.try)), stage(1), stage(2)),
-				failure(codes.ResourceExhausted, "UPSTREAM_RATE_LIMITED", time.Second))
-		})
-		begun := time.Now()
-		_, err := f.read(t.Context(), client.WithBudget(10*time.Second))
-		if after := time.Since(begun); client.Reason(err) != "UPSTREAM_RATE_LIMITED" || after > 10*time.Second {
-			t.Errorf("error %v after %v, want the failure within 10s", err, after)
-		}
-	})
-}
-
-// A try that is not answered is given up with the budget, and what was lost before is
-// the error. Once it is answered, a generation may take its time.
-func TestBudgetOfASilentServer(t *testing.T) {
-	for _, answers := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			f := serve(t, func(s *stream) error {
-				if s.try == 1 {
-					return errors.Join(s.send(whole[:3]...), status.Error(codes.Unavailable, "lost"))
-				}
-				if answers {
-					if err := s.send(started("g")); err != nil {
-						return err
-					}
-					time.Sleep(time.Hour)
-					return s.send(whole[3:]...)
-				}
-				<-s.Context().Done()
-				return nil
-			})
-			begun := time.Now()
-			_, err := f.read(t.Context(), client.WithBudget(10*time.Second))
-			after := time.Since(begun)
-			if answers && (err != nil || after < time.Hour) {
-				t.Errorf("error %v after %v, want the whole", err, after)
-			}
-			if !answers && (status.Code(err) != codes.Unavailable || after != 10*time.Second) {
-				t.Errorf("error %v after %v, want what was lost after 10s", err, after)
-			}
-		})
-	}
-}
-
-// An event that is missing is an error, never a hole in the answer.
-func TestGap(t *testing.T) {
-	for name, events := range map[string][]*sauronv1.Event{
-		"gap":        {started("g"), text(1, "a"), text(3, "c")},
-		"no_started": {text(1, "a")},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := serve(t, func(s *stream) error { return s.send(events...) })
-				if _, err := f.read(t.Context()); status.Code(err) != codes.DataLoss {
-					t.Errorf("error %v, want DATA_LOSS", err)
-				}
-			})
-		})
-	}
 }
 
 // Text ends well only with a whole answer.

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -49,6 +50,8 @@ type fake struct {
 	cancels   []string
 	taken     bool
 	cancelled chan struct{}
+	down      bool       // nobody listens
+	conns     []net.Conn // the client's
 
 	conn *grpc.ClientConn
 }
@@ -62,7 +65,7 @@ func serve(t *testing.T, script func(*stream) error, options ...grpc.DialOption)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	conn, err := grpc.NewClient("passthrough:///fake", append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))...)
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return f.dial(ctx, listener) }))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +76,29 @@ func serve(t *testing.T, script func(*stream) error, options ...grpc.DialOption)
 		serving.Wait()
 	})
 	return f
+}
+
+func (f *fake) dial(ctx context.Context, listener *bufconn.Listener) (net.Conn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return nil, errors.New("connection refused")
+	}
+	conn, err := listener.DialContext(ctx)
+	f.conns = append(f.conns, conn)
+	return conn, err
+}
+
+// listen has the client's connections refused, and those that it has cut, until it is
+// called with true.
+func (f *fake) listen(up bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = !up
+	for _, conn := range f.conns {
+		_ = conn.Close()
+	}
+	f.conns = nil
 }
 
 func (f *fake) Generate(req *sauronv1.GenerateRequest, s grpc.ServerStreamingServer[sauronv1.GenerateResponse]) error {
@@ -163,6 +189,15 @@ func failure(code codes.Code, reason string, retry time.Duration) error {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(retry)})
 	}
 	s, err := status.New(code, "no").WithDetails(details...)
+	if err != nil {
+		panic(err)
+	}
+	return s.Err()
+}
+
+// foreignFailure returns a status with a reason that is somebody else's.
+func foreignFailure(code codes.Code, reason string) error {
+	s, err := status.New(code, "no").WithDetails(&errdetails.ErrorInfo{Domain: "proxy", Reason: reason})
 	if err != nil {
 		panic(err)
 	}

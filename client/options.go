@@ -8,14 +8,15 @@ import (
 	"google.golang.org/grpc/keepalive"
 )
 
-// DefaultBudget is how long a Client goes on without anything new.
+// DefaultBudget is how long a Client goes on trying without anything new.
 const DefaultBudget = 30 * time.Second
 
 // An Option changes a Client.
 type Option func(*Client)
 
-// WithBudget sets for how long the client goes on trying while nothing new comes. 0:
-// it never tries again.
+// WithBudget sets for how long the client goes on trying while nothing new comes. The
+// time begins again when a stream is lost that the server had for a while: that was no
+// idle try, the generation took its time. 0: it never tries again.
 func WithBudget(d time.Duration) Option { return func(c *Client) { c.budget = d } }
 
 // WithRetryHook has f called before each wait, from the iterating goroutine.

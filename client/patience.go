@@ -7,8 +7,8 @@ import (
 )
 
 // The waits between two tries. They are random by half, so that callers who lost their
-// connections together do not come back together, and stay well below the 10 s for which
-// a server keeps what was lost.
+// connections together, or were refused together, do not come back together, and stay
+// well below the 10 s for which a server keeps what was lost.
 const (
 	firstWait   = 100 * time.Millisecond
 	longestWait = 2 * time.Second
@@ -39,9 +39,9 @@ func (p *patience) progress() {
 // left returns what is left of the budget.
 func (p *patience) left() time.Duration { return p.budget - time.Since(p.since) }
 
-// next returns the time to wait, at least what the server asked for. It reports
+// next returns the time to wait, on top of what the server asked for. It reports
 // whether the budget allows it.
-func (p *patience) next(atLeast time.Duration) (time.Duration, bool) {
-	wait := max(p.waits.NextBackOff(), atLeast)
+func (p *patience) next(asked time.Duration) (time.Duration, bool) {
+	wait := asked + p.waits.NextBackOff()
 	return wait, wait <= p.left()
 }

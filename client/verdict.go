@@ -60,10 +60,9 @@ func judge(err error) verdict {
 		return afresh // refused, or ended before its first token: nothing is kept of it
 	case reason != "":
 		return final
-	case errors.Is(err, errCut):
-		return again
 	}
-	// What has no reason is not the service's word: the connection or a proxy says so.
+	// What has no reason is not the service's word, with a RetryInfo or without: the
+	// connection or a proxy says so. errCut is UNKNOWN.
 	switch status.Code(err) { //nolint:exhaustive // the others are about the request
 	case codes.Unavailable, codes.Internal, codes.Unknown, codes.Canceled, codes.Aborted:
 		return again

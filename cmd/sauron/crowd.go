@@ -32,6 +32,9 @@ func (p *process) generateCrowd(in interrupts, opts generateOptions) int {
 			_ = conn.Close()
 		}
 	}()
+	if err := greet(in.soft, conns[0]); err != nil {
+		return p.fail("generate", exitFailed, err)
+	}
 
 	crowd := make([]*participant, opts.count)
 	var callers sync.WaitGroup

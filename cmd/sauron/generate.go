@@ -122,6 +122,9 @@ func (p *process) generateOne(in interrupts, opts generateOptions) int {
 	}
 	defer conn.Close() //nolint:errcheck // nothing is left to lose
 	closeWith(in, conn)
+	if err := greet(in.soft, conn); err != nil {
+		return p.fail("generate", exitFailed, err)
+	}
 
 	var printer interface {
 		event(*sauronv1.Event) error
@@ -142,9 +145,13 @@ func (p *process) generateOne(in interrupts, opts generateOptions) int {
 	return p.generateStatus(outcome, err)
 }
 
-// retrying says that a lost stream is being taken up again.
+// retrying says that a lost stream is being taken up again, or the request made again.
 func (p *process) retrying(r client.Retry) {
-	_, _ = fmt.Fprintf(p.stderr, "sauron generate: %s; going on after event %d\n", oneLine(explain(r.Err)), r.After)
+	next := "trying again"
+	if r.GenerationID != "" {
+		next = fmt.Sprintf("going on after event %d", r.After)
+	}
+	_, _ = fmt.Fprintf(p.stderr, "sauron generate: %s; %s\n", oneLine(explain(r.Err)), next)
 }
 
 // generateStatus says in one line why an answer is not whole, and returns the

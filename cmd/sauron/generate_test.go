@@ -171,12 +171,43 @@ func TestGenerateFails(t *testing.T) {
 	}
 }
 
+// Where nobody is there the command says so at once, and once, however long it would go
+// on trying to get a lost answer back.
 func TestGenerateWithoutServer(t *testing.T) {
-	s := newSession()
-	exit := s.do(t, "generate", "--address", "127.0.0.1:1", "x")
-	if got := s.err.String(); exit != exitFailed || !strings.HasPrefix(got, "sauron generate: UNAVAILABLE: ") || strings.Count(got, "\n") != 1 {
-		t.Errorf("exit status %d, standard error:\n%s", exit, got)
+	for _, args := range [][]string{nil, {"--count=9"}} {
+		s := newSession()
+		s.budget = time.Hour
+		exit := s.do(t, append([]string{"generate", "--address", "127.0.0.1:1", "x"}, args...)...)
+		got := s.err.String()
+		if exit != exitFailed || !strings.HasPrefix(got, "sauron generate: UNAVAILABLE: ") ||
+			!strings.HasSuffix(got, "connection refused\"\n") || strings.Count(got, "\n") != 1 {
+			t.Errorf("%v: exit status %d, standard error:\n%s", args, exit, got)
+		}
+		if out := s.out.String(); out != "" {
+			t.Errorf("%v: standard output:\n%s", args, out)
+		}
 	}
+}
+
+// What is retried, and from where, is said on standard error.
+func TestGenerateSaysThatItRetries(t *testing.T) {
+	_, address := serveFake(t, func(s *fakeStream) error {
+		switch s.index {
+		case 0:
+			return status.Error(codes.Internal, "lost")
+		case 1:
+			if err := answer(text(1, "a"))(s); err != nil {
+				return err
+			}
+			return status.Error(codes.Unavailable, "lost")
+		}
+		return answer(text(2, "b"), completed(3))(s)
+	})
+	s := newSession()
+	s.budget = longTime
+	s.check(t, s.do(t, "generate", "--address", address, "x"), exitOK, "ab\n",
+		"sauron generate: INTERNAL: lost; trying again\n"+
+			"sauron generate: UNAVAILABLE: lost; going on after event 1\n")
 }
 
 func TestGenerateUsage(t *testing.T) {

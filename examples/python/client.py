@@ -55,14 +55,17 @@ def generate(stub: pb_grpc.GenerationServiceStub, request: pb.GenerateRequest) -
 
     The request itself keeps the point to resume at, so it is for one answer.
     """
-    answered, failures, give_up = False, 0, 0.0
+    answered, served, failures, give_up = False, "", 0, 0.0
     while True:
         finished, failure = False, Failure(None)
         try:
             for event in (event for message in stub.Generate(request) for event in message.events):
                 if event.HasField("started"):
-                    request.resume.generation_id = event.started.generation_id
+                    served = event.started.generation_id
+                    request.resume.generation_id = request.resume.generation_id or served
                 if event.sequence:  # else it is an event of this stream alone
+                    if served != request.resume.generation_id:
+                        raise RuntimeError("another generation came")  # two answers are never mixed
                     if event.sequence <= request.resume.after_sequence:
                         continue  # we have it
                     request.resume.after_sequence = event.sequence

@@ -34,13 +34,15 @@ async function* generate(client: sauron.GenerationServiceClient, request: sauron
     const call = client.generate({ ...request, resume: generationId ? { generationId, afterSequence } : undefined });
     const hangUp = () => call.cancel();
     signal.addEventListener("abort", hangUp);
-    let finished = false, failure: ServiceError | undefined;
+    let finished = false, served = "", failure: ServiceError | undefined;
     try {
       for await (const { events } of call as AsyncIterable<sauron.GenerateResponse>) {
         for (const event of events) {
-          if (event.kind?.$case === "started") generationId = event.kind.value.generationId;
+          if (event.kind?.$case === "started") served = event.kind.value.generationId;
+          generationId ||= served;
           if (event.kind?.$case === "finished") finished = true;
           if (event.sequence > 0n) { // 0: an event of this stream alone
+            if (served !== generationId) throw new Error("another generation came"); // two answers are never mixed
             if (event.sequence <= afterSequence) continue; // we have it already
             afterSequence = event.sequence;
             if (event.kind?.$case !== "stageChanged") {

@@ -42,8 +42,8 @@ const (
 	minKeepalive = time.Second          // gRPC silently raises what is below
 	// longestInterval is far more than anybody would take for live.
 	longestInterval = 10 * time.Second
-	maxSimPause  = time.Hour            // the simulator's own bounds
-	maxSimTokens = 1_000_000
+	maxSimPause     = time.Hour // the simulator's own bounds
+	maxSimTokens    = 1_000_000
 )
 
 // settings returns the table, bound to the fields of c. Every parser of a time
