@@ -63,7 +63,7 @@ func TestReplay(t *testing.T) {
 		w.resumes("c", first.sub.GenerationID(), 5).complete(t)
 		w.wantStreams(1)
 
-		time.Sleep(2) // the window has ended: its last moment is part of it
+		time.Sleep(2 * time.Nanosecond) // the window has ended: its last moment is part of it
 		wantReason(t, w, w.resume("c", "A", first.sub.GenerationID(), 5), fault.GenerationGone)
 		time.Sleep(time.Second) // until it is swept
 		synctest.Wait()
