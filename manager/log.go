@@ -29,7 +29,8 @@ type log struct {
 // A Watcher is told of news in a log.
 type Watcher interface {
 	// Wake says that there is something new beyond what was there before. It is called
-	// by the generation's goroutine and must not block.
+	// by whoever appends, at the end with Manager.mu held: it must neither block nor call
+	// the manager.
 	Wake()
 }
 
@@ -118,11 +119,16 @@ type cursor struct {
 // least one entry if there is one. They lie in one chunk.
 func (l *log) read(c *cursor, limit int) Batch {
 	end := l.end.Load() // first: no entry follows it
-	after := c.chunk.next.Load()
-	n := c.chunk.entries() // then: when there is a chunk after it, it is full
-	if c.next-c.chunk.first == n && after != nil {
-		c.chunk, n = after, after.entries()
+	// A chunk with one after it is full. The cursor may be further than one chunk behind:
+	// it may stand where nothing was published yet when it was made.
+	for {
+		after := c.chunk.next.Load()
+		if after == nil || c.next < after.first {
+			break
+		}
+		c.chunk = after
 	}
+	n := c.chunk.entries()
 	var b Batch
 	if at := c.next - c.chunk.first; at < n {
 		b.Data, b.Events = c.chunk.run(at, n, limit)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +73,65 @@ func TestLog(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A cursor that was made between the two steps of an append, where the log is longer than
+// what is published, finds what comes.
+func TestCursorAheadOfItsChunk(t *testing.T) {
+	log := manager.NewLog()
+	large := bytes.Repeat([]byte{'x'}, 1<<10)
+	encode := func(dst []byte, _ int64, _ event.Event) []byte { return append(dst, large...) }
+	log.Append(event.Text(""), encode)
+	ahead := log.At(2)
+	for range 3 {
+		log.Append(event.Text(""), encode)
+	}
+	log.Close()
+	if b := log.Read(ahead, 1<<20); b.Events == 0 || b.Last < 3 {
+		t.Errorf("%d events, the last %d", b.Events, b.Last)
+	}
+	for b := log.Read(ahead, 1<<20); b.End == nil; b = log.Read(ahead, 1<<20) {
+		if b.Events == 0 {
+			t.Fatal("nothing comes any more")
+		}
+	}
+}
+
+// One writer and many readers, who come at any time and wait for more: each gets every
+// entry once. The race detector looks on.
+func TestLogConcurrently(t *testing.T) {
+	const entries, readers = 3000, 8
+	log := manager.NewLog()
+	var all sync.WaitGroup
+	for range readers {
+		all.Go(func() {
+			next := 0
+			at := log.At(0)
+			for {
+				b := log.Read(at, 300)
+				for line := range bytes.Lines(b.Data) {
+					if next++; !bytes.HasPrefix(line, fmt.Appendf(nil, "%d ", next)) {
+						t.Errorf("entry %d is %q", next, line)
+						return
+					}
+				}
+				if b.End != nil {
+					if next != entries {
+						t.Errorf("the end came after %d entries", next)
+					}
+					return
+				}
+				if b.Events == 0 {
+					<-log.Wait(next)
+				}
+			}
+		})
+	}
+	for range entries {
+		log.Append(event.Text("some text"), encodeLine)
+	}
+	log.Close()
+	all.Wait()
 }
 
 // Waiting is over when there is something beyond the cursor, even if it came between

@@ -19,8 +19,8 @@ type Config struct {
 	Routes  *prepare.Routes
 
 	SlowConsumerTimeout time.Duration
-	// CoalesceInterval is the least time between two wake-ups of a generation's readers;
-	// 0: every event wakes them.
+	// CoalesceInterval is the least time between two wake-ups of a generation's reader;
+	// 0: every event wakes it.
 	CoalesceInterval time.Duration
 	MaxRequestBytes  int
 

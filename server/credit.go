@@ -17,11 +17,14 @@ const (
 )
 
 // credit counts what one stream has handed to the transport and the transport has
-// not yet written. One goroutine takes; the transport gives back.
+// not yet written. One goroutine at a time takes; the transport gives back.
 type credit struct {
 	held   atomic.Int64
 	parked atomic.Bool // the taker waits for wake
-	wake   func()      // set before the first park; called by the transport, must not block
+	// wake is called by the transport, and must not block. It is set before the first
+	// park, and taken away at the end: what the transport still holds for a client that
+	// does not read must not keep the stream's log.
+	wake atomic.Pointer[func()]
 }
 
 // used reports whether nothing more may be handed over until something was given
@@ -72,6 +75,8 @@ func (m *message) Get(length int) *[]byte {
 func (m *message) Put(*[]byte) {
 	m.credit.held.Add(-int64(len(m.data) + frameHeader))
 	if m.credit.parked.Swap(false) {
-		m.credit.wake()
+		if wake := m.credit.wake.Load(); wake != nil {
+			(*wake)()
+		}
 	}
 }

@@ -12,7 +12,7 @@ type crowd struct {
 	waiting []*delivery // the pump's; each knows its place in it
 
 	queued atomic.Bool // it is among the pump's tasks, or its timer will put it there
-	timer  *time.Timer // nil without an interval
+	timer  *time.Timer // of the interval that runs; nil before the first
 	last   time.Time   // when it was looked at last; the pump's
 }
 
@@ -28,7 +28,7 @@ func (c *crowd) Wake() {
 func (c *crowd) step(p *pump) bool {
 	if p.interval > 0 {
 		if wait := p.interval - time.Since(c.last); wait > 0 {
-			c.timer.Reset(wait)
+			c.timer = time.AfterFunc(wait, func() { p.push(c) })
 			return true
 		}
 		c.last = time.Now()
@@ -44,11 +44,7 @@ func (c *crowd) step(p *pump) bool {
 func (p *pump) join(d *delivery) {
 	c := p.crowds[d.sub.GenerationID()]
 	if c == nil {
-		c = &crowd{pump: p}
-		if p.interval > 0 {
-			c.timer = time.AfterFunc(time.Hour, func() { p.push(c) })
-			c.timer.Stop()
-		}
+		c = &crowd{pump: p, last: d.seen}
 		p.crowds[d.sub.GenerationID()] = c
 		d.sub.Watch(c)
 	}
@@ -67,7 +63,7 @@ func (p *pump) leave(d *delivery) {
 	c.waiting[d.place].place = d.place
 	c.waiting[last] = nil
 	c.waiting = c.waiting[:last]
-	d.crowd = nil
+	d.crowd, d.seen = nil, c.last
 	if last == 0 {
 		d.sub.Unwatch(c)
 		if c.timer != nil {

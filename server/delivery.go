@@ -33,15 +33,17 @@ type delivery struct {
 	ctx context.Context // the stream's, but that it ends a little before the deadline; set by run
 
 	// The pump's.
-	crowd *crowd // where it waits for more; nil: it does not
-	place int    // there
+	crowd *crowd    // where it waits for more; nil: it does not
+	place int       // there
+	seen  time.Time // when its last crowd was looked at last
 
 	done chan struct{} // closed when the pump, or the client's slowness, has ended the stream
 
-	mu       sync.Mutex // held by who uses the stream; guards the fields below
+	mu       sync.Mutex // held by the pump while it uses the stream; guards the fields below
 	over     bool       // the handler has it back for good
 	end      *manager.End
-	err      error       // of SendMsg, or the status of a client that was too slow
+	err      error       // of SendMsg
+	tooLate  bool        // the client took nothing for too long
 	thrown   *pumpPanic  // by SendMsg
 	parkedAt time.Time   // zero: it is not parked
 	timer    *time.Timer // for who is parked too long; nil before the first time
@@ -79,7 +81,9 @@ func (d *delivery) run() (manager.Outcome, error) {
 	if first.End != nil {
 		return d.finish(first.End)
 	}
-	d.credit.wake = func() { d.pump.push(d) }
+	wake := func() { d.pump.push(d) }
+	d.credit.wake.Store(&wake)
+	defer d.credit.wake.Store(nil)
 	d.pump.push(d)
 	select {
 	case <-d.done:
@@ -92,17 +96,16 @@ func (d *delivery) run() (manager.Outcome, error) {
 		panic(d.thrown)
 	case d.end != nil:
 		return d.finish(d.end)
-	case !d.parkedAt.IsZero() && d.err != nil:
-		return manager.Slow, d.err
-	case d.err != nil:
-		return d.lost(d.err)
 	}
 	select {
-	case <-d.sub.Cancelled():
+	case <-d.sub.Cancelled(): // it wins over all but the end, which excludes it
 		return d.finish(d.sub.Next(0).End)
 	default:
-		return d.lost(nil)
 	}
+	if d.tooLate {
+		return manager.Slow, statusOf(fault.New(fault.SlowConsumer, nil), d.last)
+	}
+	return d.lost(d.err)
 }
 
 // takeBack makes the stream the handler's again: from now on no pump touches it.
@@ -205,11 +208,11 @@ func (d *delivery) unpark() {
 func (d *delivery) tooSlow() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.over || d.parkedAt.IsZero() || time.Since(d.parkedAt) < d.slow {
-		return // it took something just now
+	// It may have taken something just now, and the pump has not come to it yet.
+	if d.over || d.parkedAt.IsZero() || time.Since(d.parkedAt) < d.slow || !d.credit.parked.Load() {
+		return
 	}
-	d.over = true
-	d.err = statusOf(fault.New(fault.SlowConsumer, nil), d.last)
+	d.over, d.tooLate = true, true
 	close(d.done)
 }
 

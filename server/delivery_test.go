@@ -229,7 +229,8 @@ func TestCreditComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const messages, size = 1000, 1 << 10
 		back := make(chan struct{}, 1)
-		c := &credit{wake: func() { back <- struct{}{} }}
+		c, wake := new(credit), func() { back <- struct{}{} }
+		c.wake.Store(&wake)
 		data := appendEvent(nil, &sauronv1.Event{Kind: &sauronv1.Event_TextDelta{TextDelta: strings.Repeat("x", size)}})
 		conn := serveBare(t, func(stream grpc.ServerStream) error {
 			for range messages {

@@ -17,8 +17,8 @@ type pumps struct {
 	running sync.WaitGroup
 }
 
-// newPumps starts the pumps. interval is the least time between two wake-ups for one
-// generation; 0: none.
+// newPumps starts the pumps. interval is the least time between two wake-ups of one
+// reader; 0: none.
 func newPumps(interval time.Duration) *pumps {
 	p := &pumps{seed: maphash.MakeSeed()}
 	for range runtime.GOMAXPROCS(0) {
@@ -89,8 +89,9 @@ func (p *pump) run() {
 		p.mu.Lock()
 		tasks, p.tasks = p.tasks, tasks[:0]
 		p.mu.Unlock()
-		for i, t := range tasks {
-			tasks[i] = nil
+		for i := range tasks {
+			t := tasks[i]
+			tasks[i] = nil // a task that is done is not kept while the pump sleeps
 			if !t.step(p) {
 				return
 			}

@@ -10,7 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
+
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
+	"github.com/sauron-stream/sauron/manager"
 )
 
 // atRest returns how many streams wait in the crowds of r's pumps, by pump, when nothing
@@ -186,4 +189,61 @@ func TestCoalesceInterval(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Parking does not make a reader's next wake-up come sooner.
+func TestCoalesceIntervalOfAParkedStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, func(o *options) {
+			o.CoalesceInterval = time.Second
+			o.sim.FirstToken, o.sim.InterToken, o.sim.Tokens = time.Second, 100*time.Microsecond, 50_000
+		})
+		g := generate(t.Context(), t, r.client(), ask("a", "A"))
+		g.until(isText)
+		wakes, last := 0, time.Now()
+		for g.next() {
+			if now := time.Now(); now.After(last) {
+				wakes, last = wakes+1, now
+			}
+		}
+		g.completed(t)
+		if wakes > 6 {
+			t.Errorf("woken %d times in 5 s, want once a second", wakes)
+		}
+	})
+}
+
+// What the transport holds for clients that do not read keeps no log once their streams
+// have ended.
+func TestEndedStreamLetsItsLogGo(t *testing.T) {
+	r := start(t, func(o *options) {
+		flood(o)
+		o.Manager.OrphanGrace = 0
+		o.Manager.MaxConcurrentLLMStreams = 20
+		o.client = []grpc.DialOption{grpc.WithInitialWindowSize(64 << 10), grpc.WithInitialConnWindowSize(16 << 20)}
+	})
+	c := r.client()
+	const streams = 20
+	for i := range streams {
+		generate(t.Context(), t, c, ask(fmt.Sprint("stuck-", i), fmt.Sprint(i)))
+	}
+	r.eventuallyDo(t, func() error {
+		if s := r.manager.Stats(); s.LogBytes < streams<<20 || s.Generations != (manager.Stats{}).Generations {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	logs := r.manager.Stats().LogBytes
+	for i := range streams {
+		cancel(t, c, fmt.Sprint("stuck-", i), stateCancelled)
+	}
+	r.eventuallyDo(t, func() error {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		if int64(m.HeapAlloc) > logs/2 {
+			return fmt.Errorf("%d bytes are in use, the logs had %d", m.HeapAlloc, logs)
+		}
+		return nil
+	})
 }
