@@ -283,15 +283,15 @@ func TestWrappedConnection(t *testing.T) {
 			}
 			return s.send(whole...)
 		})
-		got := ""
+		var got strings.Builder
 		for text, err := range client.New(struct{ grpc.ClientConnInterface }{f.conn}).Text(t.Context(), request()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got += text
+			got.WriteString(text)
 		}
-		if got != "ab" {
-			t.Errorf("%q, want \"ab\"", got)
+		if got.String() != "ab" {
+			t.Errorf("%q, want \"ab\"", got.String())
 		}
 	})
 }
