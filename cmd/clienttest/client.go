@@ -15,5 +15,5 @@ type client struct {
 
 // start starts the client with arguments of its own.
 func (c client) start(ctx context.Context, args ...string) (*process, error) {
-	return start(ctx, c.dir, c.env, c.argv[0], slices.Concat(c.argv[1:], args)...)
+	return start(ctx, c.dir, c.env, slices.Concat(c.argv, args)...)
 }

@@ -21,13 +21,13 @@ type ending struct {
 
 // ending waits for the end of a client's process.
 func (p *process) ending() ending {
-	code := p.wait()
+	code := p.State().ExitCode()
 	return ending{code, p.stdout.String(), p.stderr.String()}
 }
 
 // abandon stops a client because of err, to which it adds the client's last words.
 func (p *process) abandon(err error) error {
-	p.stop()
+	p.Stop()
 	return p.ending().wrong("%v", err)
 }
 

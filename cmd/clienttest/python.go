@@ -49,7 +49,7 @@ func pythonWithGRPC(ctx context.Context, root, requirements string) (string, err
 		{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements},
 		{python, "-c", pythonProbe},
 	} {
-		if err := runTool(ctx, root, command[0], command[1:]...); err != nil {
+		if err := runTool(ctx, root, command...); err != nil {
 			return "", missing("%v", err)
 		}
 	}

@@ -25,20 +25,20 @@ type sauron struct {
 // startSauron starts the server with flags of its own and waits until it serves. The
 // caller must stop it.
 func startSauron(ctx context.Context, w *workspace, binary string, flags ...string) (*sauron, error) {
-	args := append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+	argv := append([]string{
+		binary, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
 		"--drain-delay", "0s", "--drain-timeout", "0s",
 	}, flags...)
-	p, err := start(ctx, w.dir, w.isolated(), binary, args...)
+	p, err := start(ctx, w.dir, w.isolated(), argv...)
 	if err != nil {
 		return nil, err
 	}
 	starting, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	said, err := p.stderr.match(starting, serving)
+	said, err := p.stderr.Match(starting, serving)
 	if err != nil {
-		p.stop()
-		return nil, fmt.Errorf("sauron: %w\n%s", err, p.stderr.tail(5))
+		p.Stop()
+		return nil, fmt.Errorf("sauron: %w\n%s", err, p.stderr.Tail(5))
 	}
 	return &sauron{process: p, address: said[1], admin: said[2]}, nil
 }

@@ -39,10 +39,10 @@ func cancelByInterrupt(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.stdout.match(ctx, somethingSaid); err != nil {
+	if _, err := p.stdout.Match(ctx, somethingSaid); err != nil {
 		return p.ending().wrong("%v", err)
 	}
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := p.Signal(os.Interrupt); err != nil {
 		return err
 	}
 	return wantCancelled(ctx, s, p.ending())

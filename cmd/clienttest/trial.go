@@ -38,8 +38,8 @@ func (t *trial) serve(ctx context.Context, flags ...string) (*sauron, error) {
 		return nil, err
 	}
 	t.cleanups = append(t.cleanups, func() error {
-		if code := s.stop(); code != 0 {
-			return fmt.Errorf("sauron: exit %d\n%s", code, s.stderr.tail(5))
+		if code := s.Stop(); code != 0 {
+			return fmt.Errorf("sauron: exit %d\n%s", code, s.stderr.Tail(5))
 		}
 		return nil
 	})

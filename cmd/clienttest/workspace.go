@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+
+	"github.com/sauron-stream/sauron/cmd/internal/child"
 )
 
 // A workspace is the folder in the checkout that holds what the tests make.
@@ -19,13 +17,9 @@ type workspace struct {
 }
 
 func newWorkspace(ctx context.Context, progress io.Writer) (*workspace, error) {
-	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	root, err := child.Checkout(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
-	}
-	root := filepath.Dir(strings.TrimSpace(string(mod)))
-	if _, err := os.Stat(filepath.Join(root, "cmd", "sauron")); err != nil {
-		return nil, errors.New("must be run inside the checkout")
+		return nil, err
 	}
 	w := &workspace{root: root, dir: filepath.Join(root, ".build", "clienttest"), progress: progress}
 	return w, os.MkdirAll(w.home(), 0o755)

@@ -53,7 +53,7 @@ func startAimock(ctx context.Context, work *workspace) (*backend, error) {
 		return err
 	})
 	if err != nil {
-		server.stop()
+		server.Stop()
 		return nil, err
 	}
 	return &backend{

@@ -96,7 +96,7 @@ func test(ctx context.Context, start starter, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer back.server.stop()
+	defer back.server.Stop()
 
 	ctx, cancel := context.WithTimeout(ctx, observeLimit)
 	defer cancel()

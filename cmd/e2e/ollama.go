@@ -78,7 +78,7 @@ func serveOllama(ctx context.Context, work *workspace, m model) (*backend, error
 	if err := back.loadOllama(ctx, work, m, weights, command{
 		name: "ollama-create", env: env, argv: []string{program, "create", m.name},
 	}); err != nil {
-		server.stop()
+		server.Stop()
 		return nil, err
 	}
 	return back, nil

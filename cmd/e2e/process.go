@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/sauron-stream/sauron/cmd/internal/child"
 )
 
 const (
@@ -26,40 +27,27 @@ type command struct {
 	env  []string // nil: inherited
 }
 
-// A process is a running command in a process group of its own.
+// A process is a running command.
 type process struct {
-	name   string
-	log    string
-	cmd    *exec.Cmd
-	cancel context.CancelFunc
-	ended  chan struct{} // closed once it has ended and its group is gone
+	*child.Process
+
+	name string
+	log  string
 }
 
-// start starts c. When ctx ends, or on stop, the process group is asked to end
-// and, if it does not, killed.
+// start starts c. When ctx ends, or on Stop, its process group ends.
 func (w *workspace) start(ctx context.Context, c command) (*process, error) {
 	output, err := os.Create(w.path("logs", c.name+".log"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = output.Close() }() // the child has its own
-
-	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, c.env, output, output
-	cmd.WaitDelay = stopGrace
-	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
-		cancel()
+	running, err := child.Start(ctx, child.Command{
+		Argv: c.argv, Dir: c.dir, Env: c.env, Stdout: output, Stderr: output, Grace: stopGrace,
+	})
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
-	p := &process{name: c.name, log: output.Name(), cmd: cmd, cancel: cancel, ended: make(chan struct{})}
-	go func() {
-		defer close(p.ended)
-		_ = cmd.Wait() // how it ended is in cmd.ProcessState
-		killGroup(cmd) // what it left behind
-	}()
-	return p, nil
+	return &process{Process: running, name: c.name, log: output.Name()}, nil
 }
 
 // run runs c to its end.
@@ -70,21 +58,14 @@ func (w *workspace) run(ctx context.Context, c command) error {
 	if err != nil {
 		return err
 	}
-	<-p.ended
+	state := p.State()
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	if !p.cmd.ProcessState.Success() {
+	if !state.Success() {
 		return p.failed()
 	}
 	return nil
-}
-
-// stop ends the process group, waits for it, and returns the exit code.
-func (p *process) stop() int {
-	p.cancel()
-	<-p.ended
-	return p.cmd.ProcessState.ExitCode()
 }
 
 // await returns once ready has said nil. The process must not end before.
@@ -99,7 +80,7 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 			return nil
 		}
 		select {
-		case <-p.ended:
+		case <-p.Ended():
 			return p.failed()
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w", p.name, err)
@@ -110,7 +91,7 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 
 // failed describes a process that has ended as it should not.
 func (p *process) failed() error {
-	return fmt.Errorf("%s: %v\n%s", p.name, p.cmd.ProcessState, tail(p.log, 8))
+	return fmt.Errorf("%s: %v\n%s", p.name, p.State(), tail(p.log, 8))
 }
 
 // tail returns the last lines of a file, indented.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -21,36 +20,6 @@ func newTestWorkspace(t *testing.T) *workspace {
 		t.Fatal(err)
 	}
 	return w
-}
-
-// TestStop verifies that stopping a process ends its children too.
-func TestStop(t *testing.T) {
-	w := newTestWorkspace(t)
-	started := w.path("started")
-	p, err := w.start(t.Context(), command{name: "sh", argv: []string{
-		"sh", "-c", "sleep 600 & trap 'exit 7' TERM; touch " + started + "; wait",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.await(t.Context(), func(context.Context) error { _, err := os.Stat(started); return err }); err != nil {
-		t.Fatal(err)
-	}
-	if code := p.stop(); code != 7 {
-		t.Errorf("exit code %d, want 7", code)
-	}
-	p.stop()                                 // again does no harm
-	tick := time.NewTicker(time.Millisecond) // the kernel tells nobody when a group is gone
-	defer tick.Stop()
-	for deadline := time.Now().Add(5 * time.Second); ; <-tick.C {
-		err := syscall.Kill(-p.cmd.Process.Pid, 0)
-		if errors.Is(err, syscall.ESRCH) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the process group is still there: %v", err)
-		}
-	}
 }
 
 // TestEndedEarly verifies that a server which ends instead of getting ready is

@@ -76,7 +76,7 @@ func (w *workspace) startSauron(ctx context.Context, binary string, upstream *ur
 
 // stop ends the service and returns its exit code.
 func (s *sauron) stop() int {
-	code := s.process.stop()
+	code := s.process.Stop()
 	for _, conn := range s.conns {
 		_ = conn.Close() // its server is gone
 	}

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+
+	"github.com/sauron-stream/sauron/cmd/internal/child"
 )
 
 // A workspace is the folder in the checkout that holds what the tests get and
@@ -20,19 +19,12 @@ type workspace struct {
 }
 
 func newWorkspace(ctx context.Context, progress io.Writer) (*workspace, error) {
-	mod, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	root, err := child.Checkout(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
-	}
-	root := filepath.Dir(strings.TrimSpace(string(mod)))
-	w := &workspace{root: root, dir: filepath.Join(root, ".build", "e2e"), progress: progress}
-	if _, err := os.Stat(filepath.Join(root, "cmd", "sauron")); err != nil {
-		return nil, errors.New("must be run inside the checkout")
-	}
-	if err := os.MkdirAll(w.path("logs"), 0o755); err != nil {
 		return nil, err
 	}
-	return w, nil
+	w := &workspace{root: root, dir: filepath.Join(root, ".build", "e2e"), progress: progress}
+	return w, os.MkdirAll(w.path("logs"), 0o755)
 }
 
 func (w *workspace) path(elem ...string) string {

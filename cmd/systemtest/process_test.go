@@ -5,15 +5,16 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/sauron-stream/sauron/cmd/internal/child"
 )
 
 // A process is a program that runs. At the end of the test it has ended.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr *output
+	stdout, stderr output
 	ended          chan struct{} // closed when it has ended and all it wrote is there
 }
 
@@ -29,8 +30,8 @@ func start(t *testing.T, env []string, program string, args ...string) *process 
 	noteSources()
 	p := &process{
 		cmd:    exec.CommandContext(ctx, program, args...),
-		stdout: newOutput(),
-		stderr: newOutput(),
+		stdout: output{child.NewOutput()},
+		stderr: output{child.NewOutput()},
 		ended:  make(chan struct{}),
 	}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
@@ -42,9 +43,9 @@ func start(t *testing.T, env []string, program string, args ...string) *process 
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // how it ended is in ProcessState
-		p.stdout.close()
-		p.stderr.close()
+		_ = p.cmd.Wait()     // how it ended is in ProcessState
+		_ = p.stdout.Close() // it never fails
+		_ = p.stderr.Close()
 	}()
 	t.Cleanup(func() {
 		cancel() // kills it, if it still runs
@@ -68,62 +69,16 @@ func (p *process) exit(t *testing.T) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// output is what a process writes to one of its outputs. It is safe for concurrent
-// use.
-type output struct {
-	mu      sync.Mutex // guards the fields below
-	text    []byte
-	changed chan struct{} // closed on every change
-	closed  bool
-}
-
-func newOutput() *output { return &output{changed: make(chan struct{})} }
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text = append(o.text, p...)
-	close(o.changed)
-	o.changed = make(chan struct{})
-	return len(p), nil
-}
-
-// close says that nothing follows.
-func (o *output) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closed = true
-	close(o.changed)
-}
-
-// String returns what was written so far.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return string(o.text)
-}
+// output is what a process writes to one of its outputs.
+type output struct{ *child.Output }
 
 // match waits until the output matches pattern and returns the match with its
 // groups.
-func (o *output) match(t *testing.T, pattern string) []string {
+func (o output) match(t *testing.T, pattern string) []string {
 	t.Helper()
-	re := regexp.MustCompile(pattern)
-	ctx := patient(t)
-	for {
-		o.mu.Lock()
-		found, changed, closed := re.FindStringSubmatch(string(o.text)), o.changed, o.closed
-		o.mu.Unlock()
-		if found != nil {
-			return found
-		}
-		if closed {
-			t.Fatalf("it ended without %q:\n%s", pattern, o)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			t.Fatalf("no %q:\n%s", pattern, o)
-		}
+	found, err := o.Match(patient(t), regexp.MustCompile(pattern))
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, o)
 	}
+	return found
 }

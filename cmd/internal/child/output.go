@@ -1,4 +1,4 @@
-package main
+package child
 
 import (
 	"context"
@@ -8,19 +8,20 @@ import (
 	"sync"
 )
 
-// output is what a process writes to one of its outputs. It is safe for concurrent
+// Output is what a process writes to one of its outputs. It is safe for concurrent
 // use.
-type output struct {
+type Output struct {
 	mu      sync.Mutex // guards the fields below
 	text    []byte
 	changed chan struct{} // closed on every change, and replaced unless nothing follows
 	closed  bool
 }
 
-func newOutput() *output { return &output{changed: make(chan struct{})} }
+// NewOutput returns an output with nothing in it yet.
+func NewOutput() *Output { return &Output{changed: make(chan struct{})} }
 
 // Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text = append(o.text, p...)
@@ -29,23 +30,24 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// close says that nothing follows.
-func (o *output) close() {
+// Close implements io.Closer: nothing follows.
+func (o *Output) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
 	close(o.changed)
+	return nil
 }
 
-// String returns what was written so far.
-func (o *output) String() string {
+// String implements fmt.Stringer: it returns what was written so far.
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return string(o.text)
 }
 
-// match waits until the output matches re and returns the match with its groups.
-func (o *output) match(ctx context.Context, re *regexp.Regexp) ([]string, error) {
+// Match waits until the output matches re and returns the match with its groups.
+func (o *Output) Match(ctx context.Context, re *regexp.Regexp) ([]string, error) {
 	for {
 		o.mu.Lock()
 		found, changed, closed := re.FindStringSubmatch(string(o.text)), o.changed, o.closed
@@ -64,8 +66,8 @@ func (o *output) match(ctx context.Context, re *regexp.Regexp) ([]string, error)
 	}
 }
 
-// tail returns the last lines of the output.
-func (o *output) tail(lines int) string {
+// Tail returns the last lines of the output.
+func (o *Output) Tail(lines int) string {
 	all := strings.Split(strings.TrimSpace(o.String()), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
