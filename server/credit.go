@@ -52,7 +52,7 @@ func (c *credit) message(data []byte) *message {
 // buffers whose capacity is over 1 KiB, and with a compressor registered it would do so
 // too early: what it compressed is a copy. None is.
 type message struct {
-	data   []byte
+	data   mem.SliceBuffer
 	credit *credit
 	both   [2]mem.Buffer // here, so that a message is one allocation
 }
@@ -61,7 +61,7 @@ type message struct {
 var tail = make([]byte, 0, 2<<10)
 
 func (m *message) buffers() mem.BufferSlice {
-	m.both = [2]mem.Buffer{mem.SliceBuffer(m.data), mem.NewBuffer(&tail, m)}
+	m.both = [2]mem.Buffer{&m.data, mem.NewBuffer(&tail, m)}
 	return m.both[:]
 }
 
