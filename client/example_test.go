@@ -42,15 +42,8 @@ func ExampleClient_Text() {
 
 // All events, of which the text is a part.
 func ExampleClient_Events() {
-	address, stop := serveSimulator()
+	conn, stop := dialSimulator() // as above
 	defer stop()
-	conn, err := grpc.NewClient(address, append(client.DialOptions(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer conn.Close()
 
 	req := &sauronv1.GenerateRequest{
 		Model:    "default",
@@ -87,15 +80,8 @@ func ExampleClient_Events() {
 
 // A context that ends cancels the request at the server: nobody generates for no one.
 func ExampleClient_Text_cancel() {
-	address, stop := serveSimulator()
+	conn, stop := dialSimulator() // as above
 	defer stop()
-	conn, err := grpc.NewClient(address, append(client.DialOptions(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer conn.Close()
 
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, cancel)

@@ -6,6 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/sauron-stream/sauron/client"
 	"github.com/sauron-stream/sauron/manager"
 	"github.com/sauron-stream/sauron/manager/prepare"
 	"github.com/sauron-stream/sauron/manager/upstream/sim"
@@ -45,5 +49,19 @@ func serveSimulator() (address string, stop func()) {
 		cancel()
 		running.Wait()
 		_ = routes.Close()
+	}
+}
+
+// dialSimulator serves the simulator and connects to it.
+func dialSimulator() (conn *grpc.ClientConn, stop func()) {
+	address, stopServing := serveSimulator()
+	conn, err := grpc.NewClient(address, append(client.DialOptions(),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		panic(err)
+	}
+	return conn, func() {
+		_ = conn.Close()
+		stopServing()
 	}
 }
