@@ -42,7 +42,7 @@ func ExampleClient_Text() {
 
 // All events, of which the text is a part.
 func ExampleClient_Events() {
-	conn, stop := dialSimulator() // as above
+	conn, stop := dialSimulator() // connects as the example of Text does
 	defer stop()
 
 	req := &sauronv1.GenerateRequest{
@@ -80,7 +80,7 @@ func ExampleClient_Events() {
 
 // A context that ends cancels the request at the server: nobody generates for no one.
 func ExampleClient_Text_cancel() {
-	conn, stop := dialSimulator() // as above
+	conn, stop := dialSimulator() // connects as the example of Text does
 	defer stop()
 
 	ctx, cancel := context.WithCancel(context.Background())
