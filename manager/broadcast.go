@@ -54,7 +54,7 @@ type broadcast struct {
 	completed   bool   // ... with the event that completes the answer
 	keepable    bool   // ended, and whoever had a stream may read it again
 	inWindow    bool   // ... and so may others, as a replay
-	windowEnds  time.Time
+	windowTimer *time.Timer
 	joinTimer   *time.Timer
 }
 

@@ -91,12 +91,13 @@ func TestDrainTimeout(t *testing.T) {
 func TestCloseWaits(t *testing.T) {
 	bubble(t, func(w *world) { w.unwind = 3 * time.Second }, func(t *testing.T, w *world) {
 		r := read(w.join("a", "A"))
-		time.Sleep(w.firstToken)
+		time.Sleep(w.firstToken + 1)
 		w.Close()
-		if got, want := w.since(), w.firstToken+w.unwind; got != want {
+		if got, want := w.since(), w.firstToken+1+w.unwind; got != want {
 			t.Errorf("closed at %v, want %v", got, want)
 		}
 		r.failed(t, fault.Draining)
+		w.nothingLeft() // who leaves now leaves no lease
 		wantReason(t, w, w.request("b", "B"), fault.Draining)
 		w.Close()
 	})

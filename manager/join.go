@@ -212,10 +212,3 @@ func (m *Manager) cancelledSubscription(q *request, r Request) *Subscription {
 	s.state.Store(detached)
 	return s
 }
-
-// refuse returns a refusal that may be retried.
-func refuse(reason fault.Reason, err error) *fault.Error {
-	e := fault.New(reason, err)
-	e.RetryAfter = retryHint
-	return e
-}

@@ -337,6 +337,40 @@ func TestKeptLog(t *testing.T) {
 	})
 }
 
+// The deadline of a stream that had its end does not bound how long the log is kept.
+func TestKeptLogOutlivesTheDeadline(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, w *world) {
+		r := w.request("a", "A")
+		r.Deadline = time.Now().Add(w.duration() + time.Second)
+		read(w.joinRequest(r)).complete(t)
+		time.Sleep(w.cfg.OrphanGrace - 1)
+		read(w.join("a", "A")).complete(t)
+		w.wantStreams(1)
+	})
+}
+
+// Of several leases the longest says how long a completed log is found by its key.
+func TestLongestLeaseKeepsTheKey(t *testing.T) {
+	bubble(t, func(w *world) { w.cfg.OrphanGrace = 30 * time.Second }, func(t *testing.T, w *world) {
+		var all []*manager.Subscription
+		for i := range 20 { // any of them may be looked at last
+			r := w.request(fmt.Sprint(i), "A")
+			r.OrphanGrace = time.Duration(10+i) * time.Second
+			all = append(all, w.joinRequest(r))
+		}
+		synctest.Wait()
+		for _, s := range all {
+			s.Leave(manager.Disconnected)
+		}
+		time.Sleep(29*time.Second - 1)
+		read(w.join("late", "A")).complete(t)
+		w.wantStreams(1)
+		time.Sleep(time.Nanosecond)
+		read(w.join("too late", "A")).complete(t)
+		w.wantStreams(2)
+	})
+}
+
 // A generation that failed after its first token is kept with its failure; before
 // it, the same id tries afresh.
 func TestFailedLog(t *testing.T) {

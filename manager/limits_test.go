@@ -106,9 +106,17 @@ func TestQueueFull(t *testing.T) {
 		for i := range 3 { // one prepares, two wait
 			readings = append(readings, read(w.join(fmt.Sprint(i), fmt.Sprint("c", i))))
 		}
-		_, err := w.Join(w.request("3", "c3"))
-		if f := wantFault(t, err, fault.QueueFull); f.RetryAfter <= 0 {
-			t.Error("no hint when to retry")
+		hints := map[time.Duration]bool{} // who is refused together does not come back together
+		for range 100 {
+			_, err := w.Join(w.request("3", "c3"))
+			f := wantFault(t, err, fault.QueueFull)
+			if f.RetryAfter < 500*time.Millisecond || f.RetryAfter >= 1500*time.Millisecond {
+				t.Errorf("told to come back after %v", f.RetryAfter)
+			}
+			hints[f.RetryAfter.Truncate(100*time.Millisecond)] = true
+		}
+		if len(hints) < 5 {
+			t.Errorf("100 refused callers come back within %d tenths of a second", len(hints))
 		}
 		// Followers take no place.
 		readings = append(readings, read(w.join("follower", "c2")))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -21,9 +20,6 @@ var (
 	errAbandoned = errors.New("manager: nobody is left")
 	errEvicted   = errors.New("manager: nobody is attached and others need the place")
 )
-
-// retryHint is when a refused caller may try again.
-const retryHint = time.Second
 
 // A Manager coalesces generations. It is safe for concurrent use. Use New.
 type Manager struct {
@@ -127,9 +123,6 @@ func (m *Manager) Close() {
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.replays.timer != nil {
-		m.replays.timer.Stop()
-	}
 	for _, q := range m.requests {
 		m.releaseLocked(q)
 	}

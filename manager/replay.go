@@ -8,14 +8,14 @@ import (
 )
 
 // A replayWindow holds the logs of completed generations for a while, for requests
-// that take one instead of a new answer. It is bounded in time, and in bytes to half
-// of what all logs may hold; the log used longest ago goes first, so that what has
-// just ended stays. It is guarded by Manager.mu, but that the cache says from
-// goroutines of its own what it has removed.
+// that take one instead of a new answer. It is bounded in bytes to half of what all logs
+// may hold; the log used longest ago goes first, so that what has just ended stays. How
+// long a log stays is its own timer's: the cache would keep what has expired until it is
+// swept, and no other log could have its room. It is guarded by Manager.mu, but that the
+// cache says from goroutines of its own what it has removed.
 type replayWindow struct {
 	logs  *ttlcache.Cache[Key, *broadcast]
-	timer *time.Timer // nil while nothing is there to expire
-	bound int64       // in bytes
+	bound int64 // in bytes
 
 	bytes                   int64 // of the logs in it
 	hits, misses, evictions uint64
@@ -23,14 +23,9 @@ type replayWindow struct {
 	close func() // lets all go, and waits until the cache has said so
 }
 
-// sweepInterval is how late the memory of logs is freed whose window has ended. They are
-// not replayed any more from that moment on.
-const sweepInterval = time.Second
-
 func (m *Manager) newReplayWindow() replayWindow {
 	bound := m.cfg.MaxLogBytes / 2
 	logs := ttlcache.New(
-		ttlcache.WithDisableTouchOnHit[Key, *broadcast](), // a replay does not prolong the window
 		ttlcache.WithMaxCost(uint64(max(bound, 1)), func(i ttlcache.CostItem[Key, *broadcast]) uint64 {
 			return uint64(i.Value.bytes.Load())
 		}),
@@ -56,37 +51,32 @@ func (m *Manager) enterWindowLocked(b *broadcast) {
 	// Not by Set alone: that writes over an older one without saying so.
 	m.replays.logs.Delete(b.key)
 	b.inWindow = true
-	b.windowEnds = time.Now().Add(b.window)
 	m.replays.bytes += size
-	m.replays.logs.Set(b.key, b, b.window)
-	if m.replays.timer == nil {
-		m.replays.timer = time.AfterFunc(sweepInterval, m.sweep)
-	}
+	m.replays.logs.Set(b.key, b, ttlcache.NoTTL)
+	b.windowTimer = time.AfterFunc(b.window, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.expelLocked(b, false)
+	})
 }
 
-// sweep frees the memory of what has expired, and comes again while there is more.
-func (m *Manager) sweep() {
-	m.replays.logs.DeleteExpired()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.replays.timer = nil
-	if m.replays.bytes > 0 && !m.closed {
-		m.replays.timer = time.AfterFunc(sweepInterval, m.sweep)
+// expelLocked takes b out of the window, if it is still in it.
+func (m *Manager) expelLocked(b *broadcast, evicted bool) {
+	// Another one may have its key by now: then the cache is about to say that b is gone.
+	if item := m.replays.logs.Get(b.key); item != nil && item.Value() == b {
+		m.replays.logs.Delete(b.key)
 	}
-}
-
-// expiredLocked reports whether b is only there because it was not swept yet.
-func (b *broadcast) expiredLocked() bool {
-	return b.inWindow && b.subs == 0 && b.holds == 0 && time.Now().After(b.windowEnds)
+	m.leaveWindowLocked(b, evicted)
 }
 
 // leaveWindowLocked lets b's log go unless somebody reads or holds it. evicted says
 // that it had to make room.
 func (m *Manager) leaveWindowLocked(b *broadcast, evicted bool) {
 	if !b.inWindow {
-		return // it made room, and now the cache says that it is gone
+		return // it was expelled, and now the cache says that it is gone
 	}
 	b.inWindow = false
+	b.windowTimer.Stop()
 	m.replays.bytes -= b.bytes.Load()
 	if evicted {
 		m.replays.evictions++
@@ -121,8 +111,7 @@ func (m *Manager) makeRoomLocked() bool {
 		if oldest == nil {
 			return false
 		}
-		m.replays.logs.Delete(oldest.key)
-		m.leaveWindowLocked(oldest, true)
+		m.expelLocked(oldest, true)
 	}
 	return true
 }

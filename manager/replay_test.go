@@ -65,7 +65,6 @@ func TestReplay(t *testing.T) {
 
 		time.Sleep(2 * time.Nanosecond) // the window has ended: its last moment is part of it
 		wantReason(t, w, w.resume("c", "A", first.sub.GenerationID(), 5), fault.GenerationGone)
-		time.Sleep(time.Second) // until it is swept
 		synctest.Wait()
 		if left := w.Left(); left.LogBytes != 0 || left.ReplayBytes != 0 || left.Readable != 0 || left.Replays != 0 {
 			t.Errorf("after the window: %+v", left)
@@ -249,6 +248,36 @@ func TestReplayMakesRoom(t *testing.T) {
 			r.complete(t)
 		}
 	})
+}
+
+// A log whose window has ended holds no room for a moment longer.
+func TestExpiredReplaysHoldNoRoom(t *testing.T) {
+	starts := func(after time.Duration) (n int) {
+		bubble(t, func(w *world) { w.cfg.OrphanGrace, w.cfg.MaxLogBytes = 0, 64<<10 }, func(t *testing.T, w *world) {
+			for i := range 9 {
+				w.ask(w.replay(fmt.Sprint("old", i), fmt.Sprint("O", i))).complete(t)
+			}
+			time.Sleep(after)
+			synctest.Wait()
+			var running []*manager.Subscription
+			for {
+				s, err := w.Join(w.request(fmt.Sprint(n), fmt.Sprint("N", n)))
+				if err != nil {
+					wantFault(t, err, fault.ServerBusy)
+					break
+				}
+				running = append(running, s)
+				n++
+			}
+			for _, s := range running {
+				s.Leave(manager.Deadline)
+			}
+		})
+		return n
+	}
+	if within, after := starts(0), starts(window); within != after || within < 9 {
+		t.Errorf("%d generations start within the window, %d right after it", within, after)
+	}
 }
 
 // Where the window and a lease both keep a log, it stays for the longer of them, and what a

@@ -13,7 +13,7 @@ type ResumePoint struct {
 func (m *Manager) resumeLocked(r Request, own *request) (*Subscription, error) {
 	b := m.readable[r.Resume.GenerationID]
 	switch {
-	case b == nil, b.leader.tenant != r.Tenant, b.expiredLocked():
+	case b == nil, b.leader.tenant != r.Tenant:
 		return nil, fault.New(fault.GenerationGone, nil)
 	case b.key != r.Key:
 		return nil, fault.New(fault.ResumeMismatch, nil)

@@ -274,7 +274,7 @@ func (m *Manager) keepLocked(b *broadcast, outcome Outcome) {
 			})
 		}
 	}
-	if outcome == Completed && b.window > 0 && !m.closed {
+	if outcome == Completed && b.window > 0 {
 		m.enterWindowLocked(b)
 	}
 	if b.subs == 0 && b.holds == 0 && !b.inWindow {
