@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"math"
 	"time"
 
 	"google.golang.org/grpc"
@@ -17,20 +19,22 @@ import (
 // its way there.
 const overtakenTimeout = time.Second
 
-// errSilent is why a call is dropped that nobody has answered within the budget.
-var errSilent = errors.New("client: no answer")
+// lastWords is how long the status of an answer that is whole may take.
+const lastWords = time.Second
+
+// errSilent is why a call is dropped that nobody has answered within the budget, or that
+// goes on after its end.
+var errSilent = status.Error(codes.Unavailable, "client: the server does not answer")
 
 // An attachment is one stream of a generation, from its call to its end. The goroutine
 // that iterates runs it; leave runs in another, while that one reads.
 type attachment struct {
 	// Set at construction and read-only.
-	g    *generation // which leave has cancel by id, and nothing else
-	ctx  context.Context
-	call context.Context // outlives ctx until the request is cancelled: a stream that is only dropped leaves a lease
-	drop func(cause error)
-	// giveUp drops a call that is not answered. nil: at the first try gRPC fails at once
-	// where nobody is there.
-	giveUp *time.Timer
+	g      *generation // which leave has cancel by id, and nothing else
+	ctx    context.Context
+	call   context.Context // outlives ctx until the request is cancelled: a stream that is only dropped leaves a lease
+	drop   func(cause error)
+	giveUp *time.Timer // drops the call, for errSilent
 	stop   func() bool // keeps leave from running
 
 	// Safe by themselves.
@@ -58,9 +62,11 @@ func (g *generation) attach(ctx context.Context, patience *patience) *attachment
 		g: g, ctx: ctx, call: call, drop: func(cause error) { drop(cause); release() },
 		begun: make(chan struct{}), over: make(chan struct{}), left: make(chan struct{}),
 	}
-	if g.lost != nil {
-		a.giveUp = time.AfterFunc(patience.left(), func() { a.drop(errSilent) })
+	limit := patience.left()
+	if g.client.budget == 0 {
+		limit = math.MaxInt64 // there is but one try, as long as it takes
 	}
+	a.giveUp = time.AfterFunc(limit, func() { a.drop(errSilent) })
 	a.stop = context.AfterFunc(ctx, a.leave)
 	return a
 }
@@ -99,6 +105,9 @@ func (a *attachment) read() error {
 			}
 		}
 		a.unread = false
+		if a.g.end != nil {
+			a.giveUp.Reset(lastWords)
+		}
 	}
 }
 
@@ -107,9 +116,7 @@ func (a *attachment) read() error {
 func (a *attachment) answer() {
 	a.since = time.Now()
 	close(a.begun)
-	if a.giveUp != nil {
-		a.giveUp.Stop()
-	}
+	a.giveUp.Stop()
 }
 
 // leave ends the stream, for ctx has ended.
@@ -150,9 +157,7 @@ func (a *attachment) close() (left bool) {
 	case a.unread && a.g.end == nil:
 		_ = a.g.cancel(a.ctx) // nobody wants to know
 	}
-	if a.giveUp != nil {
-		a.giveUp.Stop()
-	}
+	a.giveUp.Stop()
 	a.drop(nil)
 	return left
 }
@@ -170,7 +175,7 @@ func (a *attachment) judge(err error, left bool) (verdict, error) {
 	case a.g.end != nil:
 		return final, nil
 	case errors.Is(context.Cause(a.call), errSilent):
-		return again, a.g.lost
+		return again, cmp.Or(a.g.lost, errSilent)
 	case a.unsent, a.g.client.closed(err):
 		return final, err
 	case a.late(err):

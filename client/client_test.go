@@ -377,6 +377,30 @@ func TestRetryServiceConfig(t *testing.T) {
 	})
 }
 
+// gRPC keeps large requests too, to send them again.
+func TestLargeRequestIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, func(s *stream) error {
+			if s.try < 3 {
+				s.SetTrailer(metadata.Pairs("grpc-retry-pushback-ms", "700"))
+				return status.Error(codes.ResourceExhausted, "full")
+			}
+			return s.send(whole...)
+		}, client.DialOptions()...)
+		req := request()
+		req.Messages[0].Content = strings.Repeat("x", 3<<20)
+		retries := 0
+		for _, err := range client.New(f.conn, client.WithRetryHook(func(client.Retry) { retries++ })).Events(t.Context(), req) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(f.times) != 3 || retries > 0 {
+			t.Errorf("%d tries, %d of them the client's, want 3 of gRPC's", len(f.times), retries)
+		}
+	})
+}
+
 // README and the examples show the service config that DialOptions has.
 func TestServiceConfigIsShown(t *testing.T) {
 	var want any

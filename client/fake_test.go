@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,8 +51,9 @@ type fake struct {
 	cancels   []string
 	taken     bool
 	cancelled chan struct{}
-	down      bool       // nobody listens
-	conns     []net.Conn // the client's
+	down      bool          // nobody listens
+	slow      time.Duration // to let somebody in
+	conns     []*fakeConn   // the client's
 
 	conn *grpc.ClientConn
 }
@@ -80,13 +82,64 @@ func serve(t *testing.T, script func(*stream) error, options ...grpc.DialOption)
 
 func (f *fake) dial(ctx context.Context, listener *bufconn.Listener) (net.Conn, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.down {
+	down, slow := f.down, f.slow
+	f.mu.Unlock()
+	if down {
 		return nil, errors.New("connection refused")
 	}
+	select {
+	case <-time.After(slow):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	conn, err := listener.DialContext(ctx)
-	f.conns = append(f.conns, conn)
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conns = append(f.conns, &fakeConn{Conn: conn})
+	return f.conns[len(f.conns)-1], nil
+}
+
+// delay cuts the client's connections, and lets it in again after d.
+func (f *fake) delay(d time.Duration) {
+	f.listen(true)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow = d
+}
+
+// silence has the client's connections forward nothing any more, without an end.
+func (f *fake) silence() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, conn := range f.conns {
+		conn.silent.Store(true)
+	}
+}
+
+// A fakeConn is one of the client's connections.
+type fakeConn struct {
+	net.Conn
+
+	silent atomic.Bool // what is written is lost, and nothing comes
+}
+
+func (c *fakeConn) Write(p []byte) (int, error) {
+	if c.silent.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *fakeConn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || !c.silent.Load() {
+			return n, err
+		}
+	}
 }
 
 // listen has the client's connections refused, and those that it has cut, until it is

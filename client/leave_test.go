@@ -134,8 +134,11 @@ func TestDeadlineBetweenTries(t *testing.T) {
 func TestGenerationTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, func(s *stream) error {
+			if err := s.send(whole[0]); err != nil {
+				return err
+			}
 			time.Sleep(59500 * time.Millisecond)
-			return errors.Join(s.send(whole[:3]...), failure(codes.DeadlineExceeded, "GENERATION_TIMEOUT", 0))
+			return errors.Join(s.send(whole[1:3]...), failure(codes.DeadlineExceeded, "GENERATION_TIMEOUT", 0))
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -185,6 +188,24 @@ func TestLeavingTheLoop(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that does not answer the Cancel of a loop that was left holds it for 5 s.
+func TestLeavingTheLoopOfADeadServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, waits)
+		f.onCancel = func(int) error {
+			time.Sleep(time.Minute)
+			return nil
+		}
+		begun := time.Now()
+		for range client.New(f.conn).Events(t.Context(), request()) {
+			break
+		}
+		if after := time.Since(begun); after != 5*time.Second {
+			t.Errorf("left after %v, want 5s", after)
+		}
+	})
 }
 
 // What the server does not end when the loop is left ends with it.

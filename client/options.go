@@ -43,13 +43,19 @@ const RetryServiceConfig = `{"methodConfig": [{
 	}
 }]}`
 
+// maxRetried is how long a request may be that gRPC retries, in bytes: a server takes no
+// longer ones unless it is told to.
+const maxRetried = 4 << 20
+
 // DialOptions returns what makes a connection good for long streams:
 // RetryServiceConfig, a keepalive that notices a peer which has vanished, and
-// reconnecting that does not wait longer than a Client would. Credentials are the
-// caller's to add.
+// reconnecting that does not wait longer than a Client would, and room to send large
+// requests again. Credentials are the caller's to add.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultServiceConfig(RetryServiceConfig),
+		// gRPC retries only what it has kept: by itself 256 KiB, which an image exceeds.
+		grpc.WithDefaultCallOptions(grpc.MaxRetryRPCBufferSize(maxRetried)),
 		// A server allows a ping every 10 s unless it is told otherwise. Sooner is better: it
 		// keeps what was lost for about as long.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 12 * time.Second, Timeout: 5 * time.Second}),

@@ -125,6 +125,47 @@ func TestBudgetOfASilentServer(t *testing.T) {
 	}
 }
 
+// So is the first try, which nothing was lost before; but not where there is no other.
+func TestBudgetOfAFirstTry(t *testing.T) {
+	for budget, want := range map[time.Duration]time.Duration{10 * time.Second: 10 * time.Second, 0: time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			f := serve(t, func(s *stream) error {
+				select {
+				case <-s.Context().Done():
+					return nil
+				case <-time.After(time.Hour):
+					return status.Error(codes.Unavailable, "no")
+				}
+			})
+			begun := time.Now()
+			_, err := f.read(t.Context(), client.WithBudget(budget))
+			if after := time.Since(begun); status.Code(err) != codes.Unavailable || after != want {
+				t.Errorf("budget %v: error %v after %v, want UNAVAILABLE after %v", budget, err, after, want)
+			}
+		})
+	}
+}
+
+// An answer that is whole does not wait for long for its status.
+func TestStatusNeverComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, func(s *stream) error {
+			err := s.send(whole...)
+			<-s.Context().Done()
+			return err
+		})
+		begun := time.Now()
+		events, err := f.read(t.Context())
+		if after := time.Since(begun); err != nil || after != time.Second {
+			t.Errorf("error %v after %v, want none after 1s", err, after)
+		}
+		checkEvents(t, events, whole)
+		if _, cancels := f.seen(); len(cancels) > 0 {
+			t.Errorf("cancels %q", cancels)
+		}
+	})
+}
+
 // A stream that the server had for a while was no idle try: however often a proxy cuts
 // the silence of a model that thinks, the client comes back.
 func TestBudgetOfSilence(t *testing.T) {
@@ -155,7 +196,8 @@ func TestBudgetOfSilence(t *testing.T) {
 				})
 				begun := time.Now()
 				events, err := f.read(t.Context(), client.WithBudget(10*time.Second))
-				if after := time.Since(begun); (err == nil) != tt.comeback || !tt.comeback && after > 12*time.Second {
+				// The budget, after the stream that brought something, and before the last one.
+				if after := time.Since(begun); (err == nil) != tt.comeback || !tt.comeback && after > 14*time.Second {
 					t.Errorf("error %v after %v", err, after)
 				}
 				if tt.comeback {
@@ -272,6 +314,77 @@ func TestServerIsDown(t *testing.T) {
 			t.Errorf("%d retries, want one that waits", retries)
 		}
 	})
+}
+
+// A connection that dies without a word is noticed by its pings, and soon enough: the
+// server keeps for 10 s what it has noticed as lost.
+func TestSilentConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, func(s *stream) error {
+			if s.try == 1 {
+				_ = s.send(whole[:3]...)
+				<-s.Context().Done()
+				return nil
+			}
+			return errors.Join(s.send(started("g")), s.send(whole[3:]...))
+		}, client.DialOptions()...)
+		var events []*sauronv1.Event
+		var silent time.Time
+		for e, err := range client.New(f.conn).Events(t.Context(), request()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if events = append(events, e); len(events) == 3 {
+				f.silence()
+				silent = time.Now()
+			}
+		}
+		checkEvents(t, events, whole)
+		if took := f.times[1].Sub(silent); took > (12+5+1)*time.Second {
+			t.Errorf("back after %v, want 12s and 5s for a ping and a moment", took)
+		}
+	})
+}
+
+// With DialOptions a server that was away for long is found again soon, and one that does
+// not let anybody in is asked again.
+func TestReconnects(t *testing.T) {
+	lost := func(s *stream) error {
+		if s.try == 1 {
+			_ = s.send(whole[:3]...)
+			<-s.Context().Done()
+			return nil
+		}
+		return errors.Join(s.send(started("g")), s.send(whole[3:]...))
+	}
+	for name, test := range map[string]struct{ leave, comeBack func(f *fake) }{
+		"refuses": {func(f *fake) { f.listen(false) }, func(f *fake) { f.listen(true) }},
+		"hangs":   {func(f *fake) { f.delay(time.Hour) }, func(f *fake) { f.delay(0) }},
+		"is slow": {func(f *fake) { f.listen(false) }, func(f *fake) { f.delay(4 * time.Second) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := serve(t, lost, client.DialOptions()...)
+				var events []*sauronv1.Event
+				var back time.Time
+				for e, err := range client.New(f.conn, client.WithBudget(time.Hour)).Events(t.Context(), request()) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if events = append(events, e); len(events) == 3 {
+						test.leave(f)
+						time.AfterFunc(10*time.Minute, func() { test.comeBack(f) })
+						back = time.Now().Add(10 * time.Minute)
+					}
+				}
+				checkEvents(t, events, whole)
+				// One attempt may hang for 5 s, then comes the longest wait, by a fifth more or less.
+				if took := f.times[1].Sub(back); took > 7500*time.Millisecond {
+					t.Errorf("back after %v", took)
+				}
+			})
+		})
+	}
 }
 
 // A connection that can't be asked for its state is as good as any.
