@@ -4,17 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
@@ -84,6 +89,78 @@ func TestDrainUnderLoad(t *testing.T) {
 		if got, want := time.Since(begin), 65*time.Second; got < want || got > want+2*time.Second {
 			t.Errorf("drained after %v, want about %v", got, want)
 		}
+	})
+}
+
+// Who shares a connection with a stream of a server that drains is not bound to it: behind
+// a balancer the next call goes to another server, while the stream goes on.
+func TestDrainMovesClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slowly := func(o *options) {
+			o.DrainDelay, o.DrainTimeout = 5*time.Second, 2*time.Minute
+			o.sim.InterToken, o.sim.Tokens = time.Second, 60
+		}
+		first, second := startInBubble(t, slowly), startInBubble(t, slowly)
+		var healthy atomic.Pointer[running] // where the balancer sends new connections
+		healthy.Store(first)
+		c := sauronv1.NewGenerationServiceClient(dial(t, "passthrough:///balancer",
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				return healthy.Load().door.Listener.(*bufconn.Listener).DialContext(ctx)
+			})))
+		running := generate(t.Context(), t, c, ask("running", "A"))
+		running.until(isText)
+		first.drain()
+		healthy.Store(second)
+		time.Sleep(first.cfg.DrainDelay + 1)
+		synctest.Wait()
+
+		generate(t.Context(), t, c, ask("next", "B")).completed(t)
+		if !strings.Contains(second.log.String(), "request_id=next") {
+			t.Error("the next call did not go to the healthy server")
+		}
+		running.completed(t)
+		<-first.ended
+		if strings.Contains(second.log.String(), "request_id=running") {
+			t.Error("the stream was moved")
+		}
+	})
+}
+
+// A connection that comes when one server has left and the next does not serve yet waits;
+// one that comes when nobody is left is closed.
+func TestDoor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := bufconn.Listen(1)
+		d := newDoor(listener)
+		var open sync.WaitGroup
+		open.Go(d.run)
+		dial := func() net.Conn {
+			conn, err := listener.DialContext(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn
+		}
+		first := d.turn()
+		_ = first.Close()
+		_ = first.Close() // as grpc-go may
+		if _, err := first.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("after its turn: %v", err)
+		}
+		waiting := dial()
+		synctest.Wait()
+		conn, err := d.turn().Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := dial()
+		synctest.Wait()
+		d.close()
+		open.Wait()
+		if _, err := late.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("who came too late: %v, want the end", err)
+		}
+		_, _, _ = waiting.Close(), conn.Close(), late.Close()
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,15 +44,16 @@ const (
 
 // A Server serves gRPC and the admin HTTP listener. Use New, then Run once.
 type Server struct {
-	cfg      Config
-	listener net.Listener
-	admin    net.Listener // nil: none
-	manager  *manager.Manager
-	service  *service
-	grpc     *grpc.Server
-	http     *http.Server
-	health   *health.Server
-	ready    atomic.Bool
+	cfg     Config
+	door    *door
+	admin   net.Listener // nil: none
+	manager *manager.Manager
+	service *service
+	grpc    *grpc.Server
+	late    *grpc.Server // takes over when a drain begins: see stop
+	http    *http.Server
+	health  *health.Server
+	ready   atomic.Bool
 }
 
 // New listens on both addresses and serves nothing yet.
@@ -73,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 
 // newServer builds a Server on listeners.
 func newServer(cfg Config, listener, admin net.Listener) *Server {
-	s := &Server{cfg: cfg, listener: listener, admin: admin, health: health.NewServer()}
+	s := &Server{cfg: cfg, door: newDoor(listener), admin: admin, health: health.NewServer()}
 	m := newMetrics(cfg.Version, func() manager.Stats { return s.manager.Stats() })
 
 	managed := cfg.Manager
@@ -87,7 +89,24 @@ func newServer(cfg Config, listener, admin net.Listener) *Server {
 	}
 	s.manager = manager.New(managed)
 
-	s.grpc = grpc.NewServer(append(interceptors(cfg.Log, m),
+	s.service = &service{
+		manager:     s.manager,
+		routes:      cfg.Routes,
+		metrics:     m,
+		orphanGrace: cfg.Manager.OrphanGrace,
+		slow:        cfg.SlowConsumerTimeout,
+	}
+	s.health.SetServingStatus(sauronv1.GenerationService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	s.grpc, s.late = s.newGRPC(m), s.newGRPC(m)
+	m.grpc.InitializeMetrics(s.grpc)
+	s.http = newAdmin(m.registry, &s.ready, cfg.AdminPprof)
+	return s
+}
+
+// newGRPC returns a gRPC server with all services.
+func (s *Server) newGRPC(m *metrics) *grpc.Server {
+	cfg := s.cfg
+	g := grpc.NewServer(append(interceptors(cfg.Log, m),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(cfg.MaxRequestBytes),
@@ -100,24 +119,14 @@ func newServer(cfg Config, listener, admin net.Listener) *Server {
 			MinTime: cfg.KeepaliveMinInterval, PermitWithoutStream: true,
 		}),
 	)...)
-	s.service = &service{
-		manager:     s.manager,
-		routes:      cfg.Routes,
-		metrics:     m,
-		orphanGrace: cfg.Manager.OrphanGrace,
-		slow:        cfg.SlowConsumerTimeout,
-	}
-	sauronv1.RegisterGenerationServiceServer(s.grpc, s.service)
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	s.health.SetServingStatus(sauronv1.GenerationService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
-	reflection.Register(s.grpc)
-	m.grpc.InitializeMetrics(s.grpc)
-	s.http = newAdmin(m.registry, &s.ready, cfg.AdminPprof)
-	return s
+	sauronv1.RegisterGenerationServiceServer(g, s.service)
+	healthv1.RegisterHealthServer(g, s.health)
+	reflection.Register(g)
+	return g
 }
 
 // Addr returns the gRPC listener's address.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+func (s *Server) Addr() net.Addr { return s.door.Addr() }
 
 // AdminAddr returns the admin listener's address, or nil if there is none.
 func (s *Server) AdminAddr() net.Addr {
@@ -134,7 +143,11 @@ func (s *Server) Run(ctx context.Context, now <-chan struct{}) error {
 	s.service.pumps = newPumps(s.cfg.CoalesceInterval)
 	defer s.service.pumps.close() // no handler is left
 	serving, ctx := errgroup.WithContext(ctx)
-	serving.Go(func() error { return s.grpc.Serve(s.listener) })
+	serving.Go(func() error {
+		s.door.run()
+		return nil
+	})
+	serving.Go(func() error { return s.grpc.Serve(s.door.turn()) })
 	if s.admin != nil {
 		serving.Go(func() error {
 			if err := s.http.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
@@ -148,26 +161,37 @@ func (s *Server) Run(ctx context.Context, now <-chan struct{}) error {
 	case <-ctx.Done():
 	case <-now:
 	}
-	s.stop(now)
+	s.stop(serving, now)
 	return serving.Wait()
 }
 
 // stop ends the service in order:
 //
 //  1. health says NOT_SERVING and /readyz 503, so that balancers look elsewhere;
-//  2. after DrainDelay new generations are refused and orphans stopped, while
-//     Cancel and attaching to running ones still work;
-//  3. when nothing is left, or at DrainTimeout, what still runs ends as DRAINING;
-//  4. connections are closed gracefully, or after 5 s hard;
-//  5. the manager's goroutines are waited for, then the admin listener closes.
+//  2. after DrainDelay clients are told to leave their connections: streams go on, the
+//     next call comes by a new connection, which a balancer gives to another server;
+//  3. new generations are refused here and orphans stopped, while Cancel and attaching
+//     to running ones still work;
+//  4. when nothing is left, or at DrainTimeout, what still runs ends as DRAINING;
+//  5. connections are closed gracefully, or after 5 s hard;
+//  6. the manager's goroutines are waited for, then the admin listener closes.
 //
 // Closing now cuts every wait short.
-func (s *Server) stop(now <-chan struct{}) {
+func (s *Server) stop(serving *errgroup.Group, now <-chan struct{}) {
 	s.ready.Store(false)
 	s.health.Shutdown()
 	s.cfg.Log.Info("draining", slog.Duration("delay", s.cfg.DrainDelay), slog.Duration("timeout", s.cfg.DrainTimeout))
 	wait(s.cfg.DrainDelay, now)
 
+	var leaving sync.WaitGroup
+	leaving.Go(s.grpc.GracefulStop)
+	serving.Go(func() error {
+		// It may be stopped before it comes to serve.
+		if err := s.late.Serve(s.door.turn()); !errors.Is(err, grpc.ErrServerStopped) {
+			return err
+		}
+		return nil
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout) //nolint:forbidigo // Run's context has ended
 	drained := make(chan struct{})
 	go func() {
@@ -181,10 +205,11 @@ func (s *Server) stop(now <-chan struct{}) {
 	cancel()
 	<-drained
 
+	leaving.Go(s.late.GracefulStop)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		s.grpc.GracefulStop()
+		leaving.Wait()
 	}()
 	timer := time.NewTimer(gracefulStopTimeout)
 	defer timer.Stop()
@@ -194,7 +219,9 @@ func (s *Server) stop(now <-chan struct{}) {
 	case <-now:
 	}
 	s.grpc.Stop()
+	s.late.Stop()
 	<-stopped
+	s.door.close()
 	s.manager.Close()
 	_ = s.http.Close() // scrapes may be cut: nothing is left to say
 	s.cfg.Log.Info("stopped")

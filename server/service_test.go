@@ -245,7 +245,7 @@ func TestLeavingOnTheWire(t *testing.T) {
 	r.eventually(t, `sauron_requests_total{outcome="disconnected",participation="leader",route="*"}`, 1)
 	r.eventually(t, `sauron_generations_total{outcome="stopped",route="*"}`, 1)
 
-	ctx, hangUp = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, hangUp = context.WithTimeout(t.Context(), time.Second)
 	defer hangUp()
 	generate(ctx, t, c, ask("deadline", "B")).failed(t, codes.DeadlineExceeded, "")
 	r.eventually(t, `sauron_requests_total{outcome="deadline",participation="leader",route="*"}`, 1)
