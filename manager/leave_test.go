@@ -366,6 +366,7 @@ func TestLongestLeaseKeepsTheKey(t *testing.T) {
 		read(w.join("late", "A")).complete(t)
 		w.wantStreams(1)
 		time.Sleep(time.Nanosecond)
+		synctest.Wait()
 		read(w.join("too late", "A")).complete(t)
 		w.wantStreams(2)
 	})

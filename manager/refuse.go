@@ -14,6 +14,6 @@ const retryHint = time.Second
 // refuse returns a refusal that may be retried.
 func refuse(reason fault.Reason, err error) *fault.Error {
 	e := fault.New(reason, err)
-	e.RetryAfter = retryHint/2 + rand.N(retryHint)
+	e.RetryAfter = (retryHint/2 + rand.N(retryHint)).Truncate(time.Millisecond)
 	return e
 }

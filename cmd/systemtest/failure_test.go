@@ -1,7 +1,9 @@
 package systemtest
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +51,8 @@ func wantStatus(t *testing.T, err error, want failure) {
 			}
 		case *errdetails.RetryInfo:
 			retries++
-			if got := d.GetRetryDelay().AsDuration(); got != want.retry {
+			got := d.GetRetryDelay().AsDuration()
+			if about := want.retry == hint && got >= hint/2 && got < hint*3/2; got != want.retry && !about {
 				t.Errorf("RetryInfo %v, want %v", got, want.retry)
 			}
 		default:
@@ -63,6 +66,20 @@ func wantStatus(t *testing.T, err error, want failure) {
 		t.Errorf("%d RetryInfos, want one: %v", retries, want.retry != 0)
 	}
 	wantNoSecrets(t, "the status", prototext.Format(s.Proto()))
+}
+
+// wantPushback fails unless gRPC is told what the status of the same refusal says.
+func wantPushback(t *testing.T, refused *stream) {
+	t.Helper()
+	var want []string
+	for _, d := range status.Convert(refused.err).Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			want = append(want, fmt.Sprint(info.GetRetryDelay().AsDuration().Milliseconds()))
+		}
+	}
+	if got := refused.call.Trailer()["grpc-retry-pushback-ms"]; !slices.Equal(got, want) {
+		t.Errorf("pushback %v, want %v", got, want)
+	}
 }
 
 // What no caller's status and no log may hold, wherever it comes from. Every
