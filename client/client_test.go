@@ -294,7 +294,9 @@ func TestText(t *testing.T) {
 				got, err := "", error(nil)
 				for text, e := range client.New(f.conn).Text(t.Context(), request()) {
 					got += text
-					err = e
+					if err = e; text == "" && e == nil {
+						t.Error("an event without text is yielded")
+					}
 				}
 				if got != "ab" || !errors.Is(err, tt.want) {
 					t.Errorf("%q and %v, want \"ab\" and %v", got, err, tt.want)

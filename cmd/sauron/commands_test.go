@@ -80,7 +80,7 @@ func TestHelp(t *testing.T) {
 		{"help_help", []string{"help", "help"}, []string{"Usage: sauron COMMAND"}},
 		{"serve", []string{"serve", "--help"}, []string{"Usage: sauron serve", "--orphan-grace", "SAURON_ORPHAN_GRACE"}},
 		{"help_serve", []string{"help", "serve"}, []string{"Usage: sauron serve"}},
-		{"generate", []string{"generate", "-h"}, []string{"--address", "--model", "--request-id", "--json", "--count"}},
+		{"generate", []string{"generate", "-h"}, []string{"--address", "--model", "--request-id", "--coalescing", "--json", "--count"}},
 		{"cancel", []string{"help", "cancel"}, []string{"Usage: sauron cancel", "--address"}},
 		{"version", []string{"version", "--help"}, []string{"Usage: sauron version"}},
 	}

@@ -25,6 +25,8 @@ Flags:
   --address     address of the service (default ` + defaultAddress + `)
   --model       the route to ask for (default default)
   --request-id  the request's id (default made up)
+  --coalescing  off, live or replay: whom to share the answer with (default the
+                route's)
   --json        print the events as they are, one JSON object a line
   --count N     N identical callers at once, then a table of how they fared; their
                 ids are the request's id with -1, -2, ...
@@ -38,6 +40,7 @@ type generateOptions struct {
 	address   string
 	model     string
 	requestID string // never empty
+	coalesce  sauronv1.Coalescing
 	json      bool
 	count     int // 0: one caller, whose answer is printed
 	text      string
@@ -66,6 +69,14 @@ func (p *process) generateOptions(args []string) (generateOptions, error) {
 	fs.StringVar(&opts.address, "address", defaultAddress, "")
 	fs.StringVar(&opts.model, "model", "default", "")
 	fs.StringVar(&opts.requestID, "request-id", rand.Text(), "")
+	fs.Func("coalescing", "", func(s string) error {
+		c, ok := sauronv1.Coalescing_value["COALESCING_"+strings.ToUpper(s)]
+		if !ok || c == 0 {
+			return errors.New("must be off, live or replay")
+		}
+		opts.coalesce = sauronv1.Coalescing(c)
+		return nil
+	})
 	fs.BoolVar(&opts.json, "json", false, "")
 	fs.Func("count", "", func(s string) error {
 		n, err := strconv.Atoi(s)
@@ -108,9 +119,10 @@ func (p *process) generateOptions(args []string) (generateOptions, error) {
 // request returns the request of the caller called id.
 func (o generateOptions) request(id string) *sauronv1.GenerateRequest {
 	return &sauronv1.GenerateRequest{
-		RequestId: id,
-		Model:     o.model,
-		Messages:  []*sauronv1.Message{{Role: sauronv1.Role_ROLE_USER, Content: o.text}},
+		RequestId:  id,
+		Model:      o.model,
+		Coalescing: o.coalesce,
+		Messages:   []*sauronv1.Message{{Role: sauronv1.Role_ROLE_USER, Content: o.text}},
 	}
 }
 
@@ -128,13 +140,14 @@ func (p *process) generateOne(in interrupts, opts generateOptions) int {
 
 	var printer interface {
 		event(*sauronv1.Event) error
+		inLine() bool
 		end() error
 	} = newTextPrinter(p.stdout, p.stderr)
 	if opts.json {
 		printer = &jsonPrinter{p.stdout}
 	}
 	c := &caller{
-		client: client.New(conn, client.WithBudget(p.budget), client.WithRetryHook(p.retrying)),
+		client: client.New(conn, client.WithBudget(p.budget), client.WithRetryHook(func(r client.Retry) { p.retrying(r, printer.inLine()) })),
 		req:    opts.request(opts.requestID),
 		event:  printer.event,
 	}
@@ -146,7 +159,11 @@ func (p *process) generateOne(in interrupts, opts generateOptions) int {
 }
 
 // retrying says that a lost stream is being taken up again, or the request made again.
-func (p *process) retrying(r client.Retry) {
+// inLine: below the answer, which may be on the same terminal.
+func (p *process) retrying(r client.Retry, inLine bool) {
+	if inLine {
+		_, _ = fmt.Fprintln(p.stderr)
+	}
 	next := "trying again"
 	if r.GenerationID != "" {
 		next = fmt.Sprintf("going on after event %d", r.After)

@@ -43,9 +43,10 @@ func TestGenerateFlags(t *testing.T) {
 	fake, address := serveFake(t, answer(completed(1)))
 	s := newSession()
 	s.stdin = strings.NewReader("from a\npipe")
-	s.check(t, s.do(t, "generate", "-", "--model=m", "--address="+address, "--request-id", "r-1"), exitOK, "", "")
+	s.check(t, s.do(t, "generate", "-", "--model=m", "--address="+address, "--request-id", "r-1", "--coalescing", "replay"), exitOK, "", "")
 	requests, _ := fake.seen()
-	if r := requests[0]; r.GetModel() != "m" || r.GetRequestId() != "r-1" || r.GetMessages()[0].GetContent() != "from a\npipe" {
+	if r := requests[0]; r.GetModel() != "m" || r.GetRequestId() != "r-1" || r.GetMessages()[0].GetContent() != "from a\npipe" ||
+		r.GetCoalescing() != sauronv1.Coalescing_COALESCING_REPLAY {
 		t.Errorf("request %v", r)
 	}
 }
@@ -207,7 +208,7 @@ func TestGenerateSaysThatItRetries(t *testing.T) {
 	s.budget = longTime
 	s.check(t, s.do(t, "generate", "--address", address, "x"), exitOK, "ab\n",
 		"sauron generate: INTERNAL: lost; trying again\n"+
-			"sauron generate: UNAVAILABLE: lost; going on after event 1\n")
+			"\nsauron generate: UNAVAILABLE: lost; going on after event 1\n")
 }
 
 func TestGenerateUsage(t *testing.T) {
@@ -224,6 +225,7 @@ func TestGenerateUsage(t *testing.T) {
 		{"not_utf8", []string{"\xff"}, "the text is not UTF-8"},
 		{"flag", []string{"--colour", "a"}, "flag provided but not defined: -colour"},
 		{"flag_after_text", []string{"a", "--colour"}, "flag provided but not defined: -colour"},
+		{"coalescing", []string{"--coalescing=unspecified", "a"}, `invalid value "unspecified" for flag -coalescing: must be off, live or replay`},
 		{"count_zero", []string{"--count=0", "a"}, `invalid value "0" for flag -count: must be from 1 to 10000`},
 		{"count_text", []string{"--count=x", "a"}, `invalid value "x" for flag -count: must be from 1 to 10000`},
 		{"count_json", []string{"--count=2", "--json", "a"}, "--json and --count: only one of them"},

@@ -29,5 +29,8 @@ func (p *jsonPrinter) event(e *sauronv1.Event) error {
 	return err
 }
 
+// inLine reports false: no line is ever open.
+func (p *jsonPrinter) inLine() bool { return false }
+
 // end does nothing: no line is ever open.
 func (p *jsonPrinter) end() error { return nil }

@@ -47,6 +47,9 @@ func (p *textPrinter) event(e *sauronv1.Event) error {
 	return nil
 }
 
+// inLine reports whether a line is still open.
+func (p *textPrinter) inLine() bool { return p.answer.open || p.aside.open }
+
 // end prints the end of a line that is still open. It is called once, however the
 // stream ended.
 func (p *textPrinter) end() error {

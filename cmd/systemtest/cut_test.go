@@ -285,8 +285,8 @@ func TestGenerateCommandComesBack(t *testing.T) {
 	if status := p.exit(t); status != 0 || p.stdout.String() != "one two three\n" {
 		t.Errorf("exit status %d, standard output %q", status, p.stdout)
 	}
-	if got := p.stderr.String(); !strings.HasPrefix(got, "sauron generate: UNAVAILABLE: ") ||
-		!strings.HasSuffix(got, "; going on after event 5\n") || strings.Count(got, "\n") != 1 {
+	if got := p.stderr.String(); !strings.HasPrefix(got, "\nsauron generate: UNAVAILABLE: ") ||
+		!strings.HasSuffix(got, "; going on after event 5\n") || strings.Count(got, "\n") != 2 {
 		t.Errorf("standard error %q", got)
 	}
 	if up.count() != 1 {

@@ -202,7 +202,7 @@ func TestReplayWindow(t *testing.T) {
 	}
 	r := begin(t, client, resume("resumes", "A", first.started().GetGenerationId(), 20_000))
 	if err := r.continues(first, 20_000, replay); err != nil {
-		t.Error("resume within the window failed")
+		t.Errorf("resume within the window: %v", err)
 	}
 	if second := asking("live", live); second.started().GetParticipation() != leader || up.count() != 2 {
 		t.Errorf("LIVE was answered %v, %d upstream requests", second.started(), up.count())

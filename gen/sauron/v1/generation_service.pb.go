@@ -524,9 +524,10 @@ type GenerateRequest struct {
 	// doubles and members have no order. Members that the service writes itself
 	// are refused.
 	Extensions *structpb.Struct `protobuf:"bytes,11,opt,name=extensions,proto3" json:"extensions,omitempty"`
-	// How long a running generation is kept for this request after its last
-	// stream was lost. Unset: the server's own; never longer than that; 0: stop
-	// at once.
+	// How long a generation is kept for this request: a running one after its last
+	// stream was lost, an ended one after its last stream, so that the same request
+	// can have it again. Unset: the server's own; never longer than that; 0: not at
+	// all.
 	OrphanGrace *durationpb.Duration `protobuf:"bytes,12,opt,name=orphan_grace,json=orphanGrace,proto3" json:"orphan_grace,omitempty"`
 	// Also yield those members of the upstream's chunks that have no field here
 	// (log probabilities, citations) as upstream_extension_json events. What is over

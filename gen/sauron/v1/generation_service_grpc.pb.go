@@ -31,7 +31,8 @@ const (
 // among all requests that ask for the same thing while it is live.
 type GenerationServiceClient interface {
 	// Generate attaches the caller to the generation that its request describes,
-	// or starts one, and streams that generation's events from the first.
+	// or starts one, and streams that generation's events from the first, or, with
+	// `resume`, from the one after the last that the caller has.
 	//
 	// What can be refused is refused before headers (Trailers-Only), so that a
 	// retry policy may act. Otherwise the headers `sauron-request-id` and
@@ -91,7 +92,8 @@ func (c *generationServiceClient) Cancel(ctx context.Context, in *CancelRequest,
 // among all requests that ask for the same thing while it is live.
 type GenerationServiceServer interface {
 	// Generate attaches the caller to the generation that its request describes,
-	// or starts one, and streams that generation's events from the first.
+	// or starts one, and streams that generation's events from the first, or, with
+	// `resume`, from the one after the last that the caller has.
 	//
 	// What can be refused is refused before headers (Trailers-Only), so that a
 	// retry policy may act. Otherwise the headers `sauron-request-id` and
