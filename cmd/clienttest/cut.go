@@ -3,15 +3,22 @@ package main
 import (
 	"errors"
 	"io"
+	"net"
+	"os"
+	"time"
 
 	"golang.org/x/net/http2"
 )
 
 // A cut hands on what a server sends, up to where the connection is to be cut; there
-// it returns errCut. Any other error, or nil, is the connection's own end.
+// it returns errCut, or errSilent if the connection is to stay, with nothing more handed
+// on. Any other error, or nil, is the connection's own end.
 type cut func(client io.Writer, server io.Reader) error
 
-var errCut = errors.New("cut")
+var (
+	errCut    = errors.New("cut")
+	errSilent = errors.New("silent")
+)
 
 // uncut hands on everything.
 func uncut(client io.Writer, server io.Reader) error {
@@ -26,6 +33,37 @@ func afterBytes(n int64) cut {
 			return err
 		}
 		return errCut
+	}
+}
+
+// whenQuiet makes a connection silent on which the server has sent nothing for a second,
+// as when its model thinks: then no answer is due to a ping of the client's.
+func whenQuiet(client io.Writer, server io.Reader) error {
+	conn, ok := server.(net.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	for buf := make([]byte, 4096); ; {
+		if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return err
+		}
+		n, err := conn.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errSilent
+		}
+		if _, writeErr := client.Write(buf[:n]); err != nil || writeErr != nil {
+			return errors.Join(err, writeErr)
+		}
+	}
+}
+
+// silently makes a silent connection of one that would be cut.
+func silently(c cut) cut {
+	return func(client io.Writer, server io.Reader) error {
+		if err := c(client, server); !errors.Is(err, errCut) {
+			return err
+		}
+		return errSilent
 	}
 }
 

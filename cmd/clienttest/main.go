@@ -1,10 +1,10 @@
 // Command clienttest runs the example clients, each as a process, against the real
-// sauron binary, through a proxy that cuts connections:
+// sauron binary, through a proxy that cuts connections or lets them fall silent:
 //
 //	go run ./cmd/clienttest
 //
 // A client must print the text that a plain gRPC client gets from the server itself,
-// byte for byte, however often its connection is cut, and cost one upstream stream;
+// byte for byte, however often its connection is lost, and cost one upstream stream;
 // it must cancel by id, say what a failure's details are, and get past a full queue.
 //
 // Python is what the environment variable PYTHON names, else a virtual environment in

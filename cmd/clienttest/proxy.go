@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A leg is what becomes of one connection.
@@ -24,7 +25,7 @@ type proxy struct {
 	legs     []leg // one a connection, in order; the last is for all that follow
 	cancel   context.CancelFunc
 
-	cuts    atomic.Int64 // connections that were cut
+	cuts    atomic.Int64 // connections that were cut, or fell silent
 	retries atomic.Int64 // requests that gRPC itself sent again
 	running sync.WaitGroup
 }
@@ -61,7 +62,8 @@ func (p *proxy) accept(ctx context.Context) {
 	}
 }
 
-// serve hands on what comes from both sides, until one ends or the cut.
+// serve hands on what comes from both sides, until one ends or the cut. A silent
+// connection stays until ctx ends.
 func (p *proxy) serve(ctx context.Context, client net.Conn, l leg) {
 	defer func() { _ = client.Close() }() // or it was cut
 	var dialer net.Dialer
@@ -76,19 +78,28 @@ func (p *proxy) serve(ctx context.Context, client net.Conn, l leg) {
 	})
 	defer stop()
 
+	var silent atomic.Bool
 	var requests sync.WaitGroup
 	defer requests.Wait()
 	requests.Go(func() {
 		p.handOnRequests(server, client)
-		_ = server.Close() // ends the cut's reading too
+		if !silent.Load() {
+			_ = server.Close() // ends the cut's reading too
+		}
 	})
-	if err := l.cut(client, server); errors.Is(err, errCut) {
+	switch err := l.cut(client, server); {
+	case errors.Is(err, errSilent):
+		silent.Store(true)
+		_ = client.SetReadDeadline(time.Now()) // ends the requests, and neither side learns of it
+		p.cuts.Add(1)
+		<-ctx.Done()
+	case errors.Is(err, errCut):
 		p.cuts.Add(1)
 		reset(server) // first: the end of the client's requests would close it properly
 		reset(client)
-		return
+	default:
+		_ = client.Close() // the server has ended the connection
 	}
-	_ = client.Close() // the server has ended the connection
 }
 
 // handOnRequests hands on what the client sends, and counts retries in it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -106,6 +107,58 @@ func TestProxyCuts(t *testing.T) {
 	}
 	if got := p.cuts.Load(); got != 3 {
 		t.Errorf("%d cuts, want 3", got)
+	}
+}
+
+// TestProxyFallsSilent verifies that nothing more is handed on, either way, on a
+// connection that both sides believe in.
+func TestProxyFallsSilent(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cut  cut
+	}{
+		{"where_it_would_be_cut", silently(afterBytes(5))},
+		{"when_quiet", whenQuiet},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			came := make(chan []byte, 1)
+			server := listen(t, func(conn net.Conn) {
+				_, _ = io.WriteString(conn, "hello")
+				got, _ := io.ReadAll(conn)
+				came <- got
+			})
+			p := newTestProxy(t, leg{server, tt.cut})
+			var dialer net.Dialer
+			conn, err := dialer.DialContext(t.Context(), "tcp", p.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
+				t.Fatal(err)
+			}
+			for p.cuts.Load() == 0 {
+				time.Sleep(poll)
+			}
+			if _, err := conn.Write([]byte("anybody there?")); err != nil {
+				t.Error(err)
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the client read %v, want silence", err)
+			}
+			select {
+			case got := <-came:
+				t.Errorf("the server saw the end, after %q", got)
+			default:
+			}
+			p.close()
+			if got := <-came; len(got) > 0 {
+				t.Errorf("%q came through", got)
+			}
+		})
 	}
 }
 

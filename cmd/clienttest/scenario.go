@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"regexp"
+	"slices"
 )
 
 // A scenario is something that every client must come through.
@@ -15,17 +16,26 @@ type scenario struct {
 // back before the end. After the end what is left comes in one message.
 var paced = []string{"--sim-first-token", "20ms", "--sim-inter-token", "5ms", "--sim-tokens", "400"}
 
+// kept is for a client whose connection dies without a word. It finds out by keepalive,
+// in at most 12 + 5 s; who takes much longer comes too late for the answer.
+var kept = slices.Concat(paced, []string{"--orphan-grace", "25s"})
+
+// slow is the same, of a model that thinks until such a client is back.
+var slow = slices.Concat(kept, []string{"--sim-first-token", "20s"})
+
 // endless is for an answer that does not end by itself, nor by losing its reader.
 var endless = []string{
 	"--sim-first-token", "20ms", "--sim-inter-token", "20ms", "--sim-tokens", "100000", "--orphan-grace", "1h",
 }
 
 var scenarios = []scenario{
-	{"whole answer", wholeAnswer()},
-	{"cut three times in the answer", wholeAnswer(afterBytes(600), afterBytes(900), afterBytes(1200))},
-	{"cut between messages", wholeAnswer(afterMessages(1), afterMessages(1), afterMessages(10))},
-	{"cut before the answer", wholeAnswer(afterBytes(0), afterBytes(5), afterBytes(70), afterBytes(250))},
-	{"cut in the very last bytes", wholeAnswer(inLastMessage(50), inLastMessage(1), inTrailers(1))},
+	{"whole answer", wholeAnswer(paced)},
+	{"cut three times in the answer", wholeAnswer(paced, afterBytes(600), afterBytes(900), afterBytes(1200))},
+	{"cut between messages", wholeAnswer(paced, afterMessages(1), afterMessages(1), afterMessages(10))},
+	{"cut before the answer", wholeAnswer(paced, afterBytes(0), afterBytes(5), afterBytes(70), afterBytes(250))},
+	{"cut in the very last bytes", wholeAnswer(paced, inLastMessage(50), inLastMessage(1), inTrailers(1))},
+	{"silence in the answer", wholeAnswer(kept, silently(afterMessages(20)))},
+	{"silence before the answer", wholeAnswer(slow, whenQuiet)},
 	{"another server, before text", otherServerBeforeText},
 	{"another server, after text", otherServerAfterText},
 	{"cancel from another task", cancelFromAnotherTask},
@@ -33,16 +43,17 @@ var scenarios = []scenario{
 	{"error: unknown model", unknownModel},
 	{"error: invalid request id", invalidRequestID},
 	{"full queue, healed by gRPC", fullQueue},
+	{"full queue, large request", fullQueueLargeRequest},
 }
 
 // somethingSaid matches the first of a client's text.
 var somethingSaid = regexp.MustCompile(`\S`)
 
-// wholeAnswer: the client's connections are cut, one by one, and it prints the whole
-// answer all the same, for one upstream stream.
-func wholeAnswer(cuts ...cut) func(context.Context, *trial) error {
+// wholeAnswer: the client's connections to a server with settings are cut, one by one,
+// and it prints the whole answer all the same, for one upstream stream.
+func wholeAnswer(settings []string, cuts ...cut) func(context.Context, *trial) error {
 	return func(ctx context.Context, t *trial) error {
-		s, err := t.serve(ctx, paced...)
+		s, err := t.serve(ctx, settings...)
 		if err != nil {
 			return err
 		}

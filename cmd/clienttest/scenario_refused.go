@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
@@ -93,4 +94,11 @@ func fullQueue(ctx context.Context, t *trial) error {
 		return err
 	}
 	return e.want(exitOK, text)
+}
+
+// fullQueueLargeRequest: the same with a request of 300 KiB, of which C-core, unless told
+// otherwise, keeps nothing to send again.
+func fullQueueLargeRequest(ctx context.Context, t *trial) error {
+	t.more = strings.Repeat(" "+strings.Repeat("x", 1023), 300)
+	return fullQueue(ctx, t)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A trial is one client in one scenario, with the servers and proxies that it takes.
@@ -14,6 +15,7 @@ type trial struct {
 	client   client
 	scenario scenario
 
+	more     string         // of the question, set before it is asked
 	cleanups []func() error // run at the end, the last first
 }
 
@@ -29,7 +31,7 @@ func try(ctx context.Context, t trial) error {
 }
 
 // question is what this trial asks, and no other: generations are not shared.
-func (t *trial) question() string { return t.client.name + ", " + t.scenario.name }
+func (t *trial) question() string { return t.client.name + ", " + t.scenario.name + t.more }
 
 // serve starts a server. At the end it is asked to end, and must do so with status 0.
 func (t *trial) serve(ctx context.Context, flags ...string) (*sauron, error) {
@@ -69,10 +71,11 @@ func (t *trial) caller(s *sauron) (*caller, error) {
 	return c, nil
 }
 
-// begin starts the trial's client, with the trial's question.
+// begin starts the trial's client, with the trial's question in words: one argument
+// could not hold a large one.
 func (t *trial) begin(ctx context.Context, address string, flags ...string) (*process, error) {
 	args := append([]string{"--address", address}, flags...)
-	return t.client.start(ctx, append(args, t.question())...)
+	return t.client.start(ctx, append(args, strings.Split(t.question(), " ")...)...)
 }
 
 // run runs the trial's client to its end.

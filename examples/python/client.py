@@ -22,10 +22,12 @@ SERVICE_CONFIG = """{"methodConfig": [{"name": [{"service": "sauron.v1.Generatio
     "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}]}"""
 CHANNEL_OPTIONS = [
     ("grpc.service_config", SERVICE_CONFIG),
+    ("grpc.per_rpc_retry_buffer_size", 4 << 20),  # gRPC retries nothing larger; the server takes 4 MiB
     ("grpc.initial_reconnect_backoff_ms", 100),  # a channel reconnects by itself, but not that soon
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.keepalive_time_ms", 12_000),  # finds connections that died silently; one ping in 10 s is allowed
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),  # keepalive_timeout_ms alone leaves it at a minute
+    ("grpc.http2.max_pings_without_data", 0),  # no limit; else who only reads soon pings once a minute
 ]
 LOST = ("UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED", "ABORTED")  # codes, where Sauron says nothing
 PATIENCE = 30.0  # seconds from a failure to more of the answer
@@ -53,49 +55,63 @@ class Failure(Exception):
 def generate(stub: pb_grpc.GenerationServiceStub, request: pb.GenerateRequest) -> Iterator[pb.Event]:
     """Yields the events up to Finished. After a lost connection it goes on where it was.
 
-    The request itself keeps the point to resume at, so it is for one answer.
+    The request itself keeps its id and the point to resume at, so it is for one answer. Leaving the loop cancels it.
     """
-    answered, served, failures, give_up = False, "", 0, 0.0
+    request.request_id = request.request_id or str(uuid.uuid4())
+    answered, served, failures, delay, give_up = request.HasField("resume"), "", 0, 0.0, 0.0
     while True:
-        finished, failure = False, Failure(None)
+        finished, failure, since = False, Failure(None), float("inf")
         try:
-            for event in (event for message in stub.Generate(request) for event in message.events):
+            time.sleep(delay)
+            call = stub.Generate(request)  # held, to be open still when it is cancelled
+            for event in (event for message in call for event in message.events):
                 if event.HasField("started"):
-                    served = event.started.generation_id
+                    served, since = event.started.generation_id, time.monotonic()
                     request.resume.generation_id = request.resume.generation_id or served
+                finished = event.HasField("finished")
                 if event.sequence:  # else it is an event of this stream alone
                     if served != request.resume.generation_id:
                         raise RuntimeError("another generation came")  # two answers are never mixed
-                    if event.sequence <= request.resume.after_sequence:
+                    if event.sequence <= request.resume.after_sequence and not finished:
                         continue  # we have it
                     request.resume.after_sequence = event.sequence
                     if not event.HasField("stage_changed"):
                         answered, failures = True, 0
-                finished = event.HasField("finished")
                 yield event
         except grpc.RpcError as error:
             failure = Failure(error)
+        except BaseException:  # nobody wants the rest
+            if not finished:
+                cancel(stub, request.request_id)
+            raise
         if finished:
             return
+        now = time.monotonic()
         if not failure.lost:
             if answered or not (failure.gone or failure.retry_after):
                 raise failure  # the rest of another answer would not fit what was yielded
             request.ClearField("resume")
+        elif now - since > 2:
+            failures = 0  # the stream was there for a while: the model takes its time
+        delay = failure.retry_after + min(2, 0.1 * 2**failures) * random.uniform(0.5, 1.5)
+        give_up = give_up if failures else now + PATIENCE
         failures += 1
-        now, delay = time.monotonic(), failure.retry_after + random.uniform(0, min(2, 0.1 * 2**failures))
-        give_up = now + PATIENCE if failures == 1 else give_up
         if now + delay > give_up:
             raise failure
         print(f"{failure} (again in {delay:.1f} s)", file=sys.stderr)
-        time.sleep(delay)
 
 
-def cancel(stub: pb_grpc.GenerationServiceStub, request_id: str) -> None:
+def cancel(stub: pb_grpc.GenerationServiceStub, request_id: str, again: bool = True) -> None:
     """Cancels a request, from any thread or process: its stream ends with OUTCOME_CANCELLED."""
     try:
         stub.Cancel(pb.CancelRequest(request_id=request_id), timeout=5, wait_for_ready=True)
     except grpc.RpcError as error:
+        if again and error.code() == grpc.StatusCode.NOT_FOUND:
+            time.sleep(1)  # its Generate may be on the way
+            return cancel(stub, request_id, again=False)
         print(f"not cancelled: {Failure(error)}", file=sys.stderr)
+    except ValueError as error:  # the channel is closed
+        print(f"not cancelled: {error}", file=sys.stderr)
 
 
 def main() -> int:
@@ -104,10 +120,10 @@ def main() -> int:
     parser.add_argument("--model", default="default")
     parser.add_argument("--request-id", default=str(uuid.uuid4()), metavar="ID")
     parser.add_argument("--cancel-after", default=threading.TIMEOUT_MAX, type=float, metavar="SECONDS")
-    parser.add_argument("text", metavar="TEXT")
+    parser.add_argument("text", metavar="TEXT", nargs="+")
     args = parser.parse_args()
     request = pb.GenerateRequest(request_id=args.request_id, model=args.model)
-    request.messages.add(role=pb.ROLE_USER, content=args.text)
+    request.messages.add(role=pb.ROLE_USER, content=" ".join(args.text))
     with grpc.insecure_channel(args.address, CHANNEL_OPTIONS) as channel:
         stub = pb_grpc.GenerationServiceStub(channel)
         canceller = threading.Timer(args.cancel_after, cancel, (stub, args.request_id))
@@ -118,7 +134,6 @@ def main() -> int:
                 sys.stdout.buffer.flush()
             return 0 if event.finished.outcome == pb.OUTCOME_COMPLETED else 130
         except KeyboardInterrupt:
-            cancel(stub, args.request_id)
             return 130
         except Failure as failure:
             print(f"the answer is not whole: {failure}", file=sys.stderr)
