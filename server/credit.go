@@ -11,9 +11,9 @@ import (
 // blocks, so a Cancel or a slow consumer's end always gets through at once.
 // The largest entry of a log is below 50 KiB.
 const (
-	maxMessage   = 16 << 10 // one message, but for an entry that is larger
-	creditWindow = 12 << 10 // at this much unwritten the stream is parked
-	frameHeader  = 5        // what gRPC puts before a message
+	maxMessage   = 16<<10 - frameHeader // one message, and so one DATA frame, but for an entry that is larger
+	creditWindow = 12 << 10             // at this much unwritten the stream is parked
+	frameHeader  = 5                    // what gRPC puts before a message
 )
 
 // credit counts what one stream has handed to the transport and the transport has

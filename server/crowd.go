@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -36,9 +37,16 @@ func (c *crowd) step(p *pump) bool {
 	c.queued.Store(false)                      // before looking: what comes from now on wakes it again
 	for i := len(c.waiting) - 1; i >= 0; i-- { // backwards: who can't go on leaves the crowd
 		c.waiting[i].advance()
+		if i%handsOver == handsOver-1 {
+			runtime.Gosched()
+		}
 	}
 	return true
 }
+
+// handsOver is after how many streams a pump lets others run: the transport writes what
+// was handed over before it has gone cold, and nobody waits for a whole crowd.
+const handsOver = 32
 
 // join adds d to its generation's crowd.
 func (p *pump) join(d *delivery) {

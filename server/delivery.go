@@ -45,7 +45,7 @@ type delivery struct {
 	err      error       // of SendMsg
 	tooLate  bool        // the client took nothing for too long
 	thrown   *pumpPanic  // by SendMsg
-	parkedAt time.Time   // zero: it is not parked
+	parkedAt time.Time   // when it was parked last
 	timer    *time.Timer // for who is parked too long; nil before the first time
 
 	last       int64 // sequence handed over
@@ -74,8 +74,9 @@ func (d *delivery) run() (manager.Outcome, error) {
 		return d.lost(err)
 	}
 	// What the log has already comes in one message with Started.
-	first := d.sub.Next(maxMessage)
-	if err := d.hand(d.started(), first); err != nil {
+	started := d.started()
+	first := d.sub.Next(maxMessage - len(started))
+	if err := d.hand(started, first); err != nil {
 		return d.lost(err)
 	}
 	if first.End != nil {
@@ -143,9 +144,6 @@ func (d *delivery) advance() {
 			d.stop()
 		}
 	}()
-	if !d.parkedAt.IsZero() && !d.over {
-		d.unpark()
-	}
 	for !d.over {
 		if d.credit.used() && d.park() {
 			return
@@ -191,25 +189,15 @@ func (d *delivery) park() bool {
 	} else {
 		d.timer.Reset(d.slow)
 	}
-	if d.credit.park() {
-		return true
-	}
-	d.unpark()
-	return false
-}
-
-// unpark notes that the transport has taken something.
-func (d *delivery) unpark() {
-	d.parkedAt = time.Time{}
-	d.timer.Stop()
+	return d.credit.park()
 }
 
 // tooSlow ends the stream of a client that has taken nothing since it was parked.
 func (d *delivery) tooSlow() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	// It may have taken something just now, and the pump has not come to it yet.
-	if d.over || d.parkedAt.IsZero() || time.Since(d.parkedAt) < d.slow || !d.credit.parked.Load() {
+	// It may have taken something since, and be parked no more, or again.
+	if d.over || time.Since(d.parkedAt) < d.slow || !d.credit.parked.Load() {
 		return
 	}
 	d.over, d.tooLate = true, true
