@@ -65,37 +65,23 @@ func repeat(ctx context.Context, o options, r *trial.Runner, steps []plan.Step, 
 			if !o.runs(step.Point.Group) {
 				continue
 			}
-			for turn := range step.Times {
-				outcomes, err := once(ctx, r, step, repetition*step.Times+turn, progress)
+			for i := range step.Variants {
+				// Each repetition begins with another variant.
+				v := step.Variants[(i+repetition)%len(step.Variants)]
+				outcome, err := r.Run(ctx, step.Point, v, nil)
 				if err != nil {
 					return nil, nil, err
 				}
-				all = append(all, outcomes...)
+				outcome.Repetition = repetition
+				all = append(all, outcome)
+				say(progress, "%s", line(outcome))
+				if w := outcome.Wrong(); w != "" {
+					wrong = errors.Join(wrong, fmt.Errorf("%s, %s, %s: %s", step.Point.Group, step.Point.Name, v.Name, w))
+				}
 			}
 		}
 	}
-	for _, o := range all {
-		if w := o.Wrong(); w != "" {
-			wrong = errors.Join(wrong, fmt.Errorf("%s, %s, %s: %s", o.Point.Group, o.Point.Name, o.Variant, w))
-		}
-	}
 	return all, wrong, nil
-}
-
-// once runs a step's variants one after the other. Each repetition begins with another
-// one.
-func once(ctx context.Context, r *trial.Runner, step plan.Step, repetition int, progress io.Writer) ([]trial.Outcome, error) {
-	var all []trial.Outcome
-	for i := range step.Variants {
-		o, err := r.Run(ctx, step.Point, step.Variants[(i+repetition)%len(step.Variants)], nil)
-		if err != nil {
-			return nil, err
-		}
-		o.Repetition = repetition
-		all = append(all, o)
-		say(progress, "%s", line(o))
-	}
-	return all, nil
 }
 
 // facts says where and of what the figures are.

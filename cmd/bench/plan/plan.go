@@ -28,7 +28,6 @@ func Groups() []string {
 type Step struct {
 	Point    trial.Point
 	Variants []trial.Variant
-	Times    int // in each repetition of the bench
 }
 
 const (
@@ -76,7 +75,7 @@ func Make(isQuick bool, v Variants) []Step {
 		if p.Limit == 0 {
 			p.Limit = 30 * time.Second
 		}
-		step := Step{Point: p, Times: times(p)}
+		step := Step{Point: p}
 		for _, variant := range variants {
 			if variant.Fits(p) {
 				step.Variants = append(step.Variants, variant)
@@ -101,15 +100,6 @@ func Make(isQuick bool, v Variants) []Step {
 	}
 	add(v.All(), fanOut(Identical, 100, own, 50, min(s.length, time.Second)))
 	return steps
-}
-
-// times is how often a repetition runs a point. With one reader or two the server does
-// next to nothing, and a single run shows little but how its idle core wakes.
-func times(p trial.Point) int {
-	if p.Streams <= 2 {
-		return 3
-	}
-	return 1
 }
 
 // fanOut is one generation and its readers.

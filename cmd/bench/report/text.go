@@ -3,8 +3,8 @@ package report
 // What the report says around its tables.
 const (
 	methodText = `Read ratios, not absolute figures: this is a shared machine. Each cell is the median [least..most] of %d repetitions. A
-repetition runs every variant at every point once (three times with one reader or two), one after the other, beginning with
-another one each time, so that noise which lasts falls on all; ratios are taken within a repetition and then summed up.
+repetition runs every variant at every point once, one after the other, beginning with another one each time, so that
+noise which lasts falls on all; ratios are taken within a repetition and then summed up.
 
 - **Processes.** The server, the client and the upstream are processes of their own on this machine, fresh for each run,
   over loopback. A Go runtime that may use one core has GOMAXPROCS=1.
