@@ -4,11 +4,11 @@
 //	go run .                      everything; writes ../../docs/bench
 //	go run . -quick               one short pass, to show that all of it works
 //	go run . -only scale,paced    some groups
-//	go run . -beside before=PATH  another sauron in the same runs
+//	go run . -beside other=PATH   another sauron in the same runs
 //	go run . -beside 'gogc=GOGC=400 self --log-level error'
 //
-// The sauron called before is taken for one with a goroutine for each subscription: two
-// goals compare with it.
+// One called before, with a goroutine for each subscription, is built from the history
+// unless it is given: three goals compare with it.
 //
 // Server, client and upstream are processes of their own that talk over loopback. Exit
 // 0: the report is written and every event of Sauron's came once and in order; 1: not

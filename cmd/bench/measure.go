@@ -34,54 +34,91 @@ func measure(ctx context.Context, o options, progress io.Writer) error {
 	if _, err := command(ctx, root, "go", "build", "-o", binary, "./cmd/sauron"); err != nil {
 		return err
 	}
+	if !o.quick && !o.has(plan.Before) {
+		say(progress, "building sauron as it was before the pumps")
+		if before, err := buildBefore(ctx, root, folder); err != nil {
+			say(progress, "left out: %v", err) // a checkout may lack its history
+		} else {
+			o.beside = append(o.beside, plan.NamedBinary{Name: plan.Before, Path: before})
+		}
+	}
 	runner, err := newRunner()
 	if err != nil {
 		return err
 	}
 	data := report.Data{Facts: facts(ctx, root, o, runner)}
 	steps := plan.Make(o.quick, plan.Variants{Binary: binary, Others: o.beside})
-	var wrong error
-	if data.Outcomes, wrong, err = repeat(ctx, o, runner, steps, progress); err != nil {
-		return err
-	}
 	say(progress, "profiling")
 	if data.Profiles, err = profiles(ctx, runner, binary, o.quick); err != nil {
 		return err
 	}
 	out := o.folder(root)
-	if err := data.Write(out); err != nil {
-		return err
+	var wrong error
+	for repetition := range o.reps {
+		say(progress, "repetition %d of %d", repetition+1, o.reps)
+		outcomes, err := repeat(ctx, o, runner, steps, repetition, progress)
+		if err != nil {
+			return err
+		}
+		data.Outcomes, data.Facts.Reps = append(data.Outcomes, outcomes...), repetition+1
+		wrong = errors.Join(wrong, wrongs(outcomes))
+		// Each time: a bench that is broken off has what it has.
+		if err := data.Write(out); err != nil {
+			return err
+		}
 	}
 	say(progress, "%s, after %s", filepath.Join(out, "report.md"), time.Since(began).Round(time.Second))
 	return wrong
 }
 
-// repeat runs all steps as often as asked. It returns what the runs showed, and what in
-// it must not be.
-func repeat(ctx context.Context, o options, r *trial.Runner, steps []plan.Step, progress io.Writer) (all []trial.Outcome, wrong, err error) {
-	for repetition := range o.reps {
-		say(progress, "repetition %d of %d", repetition+1, o.reps)
-		for _, step := range steps {
-			if !o.runs(step.Point.Group) {
-				continue
+// buildBefore builds the sauron that the pumps have replaced, and returns its path.
+func buildBefore(ctx context.Context, root, folder string) (string, error) {
+	source := filepath.Join(folder, "before")
+	binary := filepath.Join(folder, "sauron-before")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		return "", err
+	}
+	archive := source + ".tar"
+	if _, err := command(ctx, root, "git", "archive", "--output", archive, plan.BeforeCommit); err != nil {
+		return "", err
+	}
+	if _, err := command(ctx, source, "tar", "-xf", archive); err != nil {
+		return "", err
+	}
+	_, err := command(ctx, source, "go", "build", "-o", binary, "./cmd/sauron")
+	return binary, err
+}
+
+// repeat runs all steps once.
+func repeat(ctx context.Context, o options, r *trial.Runner, steps []plan.Step, repetition int, progress io.Writer) ([]trial.Outcome, error) {
+	var all []trial.Outcome
+	for _, step := range steps {
+		if !o.runs(step.Point.Group) {
+			continue
+		}
+		for i := range step.Variants {
+			// Each repetition begins with another variant.
+			outcome, err := r.Run(ctx, step.Point, step.Variants[(i+repetition)%len(step.Variants)], nil)
+			if err != nil {
+				return nil, err
 			}
-			for i := range step.Variants {
-				// Each repetition begins with another variant.
-				v := step.Variants[(i+repetition)%len(step.Variants)]
-				outcome, err := r.Run(ctx, step.Point, v, nil)
-				if err != nil {
-					return nil, nil, err
-				}
-				outcome.Repetition = repetition
-				all = append(all, outcome)
-				say(progress, "%s", line(outcome))
-				if w := outcome.Wrong(); w != "" {
-					wrong = errors.Join(wrong, fmt.Errorf("%s, %s, %s: %s", step.Point.Group, step.Point.Name, v.Name, w))
-				}
-			}
+			outcome.Repetition = repetition
+			all = append(all, outcome)
+			say(progress, "%s", line(outcome))
 		}
 	}
-	return all, wrong, nil
+	return all, nil
+}
+
+// wrongs says what in the runs must not be.
+func wrongs(outcomes []trial.Outcome) error {
+	var errs []error
+	for _, o := range outcomes {
+		if w := o.Wrong(); w != "" {
+			errs = append(errs, fmt.Errorf("%s, %s, %s: %s", o.Point.Group, o.Point.Name, o.Variant, w))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // facts says where and of what the figures are.

@@ -54,6 +54,11 @@ func parse(args []string, output io.Writer) (options, error) {
 // runs reports whether a group is asked for.
 func (o *options) runs(group string) bool { return len(o.only) == 0 || slices.Contains(o.only, group) }
 
+// has reports whether a sauron of that name is to run beside.
+func (o *options) has(name string) bool {
+	return slices.ContainsFunc(o.beside, func(b plan.NamedBinary) bool { return b.Name == name })
+}
+
 // folder returns where the report goes. A quick one must not replace a real one.
 func (o *options) folder(root string) string {
 	switch {
@@ -78,7 +83,9 @@ func (o *options) command() string {
 		words = append(words, "-only "+strings.Join(o.only, ","))
 	}
 	for _, b := range o.beside {
-		words = append(words, fmt.Sprintf("-beside '%s'=...", b.Name))
+		if b.Name != plan.Before {
+			words = append(words, fmt.Sprintf("-beside '%s'=...", b.Name))
+		}
 	}
 	return strings.Join(words, " ")
 }

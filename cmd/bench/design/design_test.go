@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sauron-stream/sauron/cmd/bench/clock"
+	"github.com/sauron-stream/sauron/cmd/bench/design/bare"
 	"github.com/sauron-stream/sauron/cmd/bench/design/broadcast"
 	"github.com/sauron-stream/sauron/cmd/bench/design/brute"
 	"github.com/sauron-stream/sauron/cmd/bench/design/channel"
@@ -69,12 +70,14 @@ func TestGRPC(t *testing.T) {
 		name    string
 		make    func(context.Context, *llm.Client) sauronv1.GenerationServiceServer
 		streams int64
+		events  int // in a message
 	}{
-		{"channel", func(ctx context.Context, c *llm.Client) sauronv1.GenerationServiceServer { return channel.New(ctx, c) }, 1},
-		{"brute", func(_ context.Context, c *llm.Client) sauronv1.GenerationServiceServer { return brute.New(c) }, readers},
+		{"bare", func(ctx context.Context, c *llm.Client) sauronv1.GenerationServiceServer { return bare.New(ctx, c) }, 1, tokens + 1},
+		{"channel", func(ctx context.Context, c *llm.Client) sauronv1.GenerationServiceServer { return channel.New(ctx, c) }, 1, 1},
+		{"brute", func(_ context.Context, c *llm.Client) sauronv1.GenerationServiceServer { return brute.New(c) }, readers, 1},
 		{"pools", func(ctx context.Context, c *llm.Client) sauronv1.GenerationServiceServer {
 			return pools.New(ctx, c, readers)
-		}, readers},
+		}, readers, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			u, llmClient := start(t, int(tt.streams))
@@ -117,11 +120,13 @@ func TestGRPC(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if n := len(r.GetEvents()); n != 1 {
-						t.Errorf("%d events in a message, want 1", n)
+					if n := len(r.GetEvents()); n != tt.events {
+						t.Errorf("%d events in a message, want %d", n, tt.events)
 					}
-					text += r.GetEvents()[0].GetTextDelta()
-					finished = r.GetEvents()[0].GetFinished() != nil
+					for _, e := range r.GetEvents() {
+						text += e.GetTextDelta()
+						finished = e.GetFinished() != nil
+					}
 				}
 				if got := sequences(text); !slices.Equal(got, whole) || !finished {
 					t.Errorf("sequences %v, finished %v, want %v and finished", got, finished, whole)

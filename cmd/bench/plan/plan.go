@@ -87,9 +87,9 @@ func Make(isQuick bool, v Variants) []Step {
 		for _, n := range s.readers {
 			add(v.All(), fanOut(Scale, n, conns, scaleRate(n), s.length))
 		}
-		for _, at := range []struct{ streams, rate int }{{s.many, 50}, {s.many / 5, 100}, {s.many, 200}} {
-			add(v.All(), fanOut(Paced, at.streams, conns, at.rate, s.length))
-		}
+		add(append(v.All(), v.Extremes()...), fanOut(Paced, s.many, conns, 50, s.length))
+		add(v.All(), fanOut(Paced, s.many/5, conns, 100, s.length))
+		add(v.All(), fanOut(Paced, s.many, conns, 200, s.length))
 		add(v.All(), pairs(s.many, conns, 20, s.length))
 		add(v.All(), overload(s.many, conns, s.overload))
 		add(v.All(), stuck(conns, s.overload))
@@ -115,17 +115,9 @@ func events(rate int, length time.Duration) int {
 	return max(1, int(float64(rate)*length.Seconds()))
 }
 
-// scaleRate keeps a scale's deliveries a second below what any design bears, and the
-// small points long enough in events.
-func scaleRate(readers int) int {
-	switch {
-	case readers <= 100:
-		return 100
-	case readers <= 1000:
-		return 50
-	}
-	return 20
-}
+// scaleRate makes the large points equal in deliveries a second, which is below what any
+// design bears, and keeps the small ones from showing little but how an idle core wakes.
+func scaleRate(readers int) int { return min(2000, 50_000/readers) }
 
 // pairs is many generations with two readers each.
 func pairs(generations, conns, rate int, length time.Duration) trial.Point {
@@ -187,7 +179,11 @@ func Profiled(isQuick bool, length time.Duration) []trial.Point {
 	}
 	var points []trial.Point
 	for _, conns := range []int{shared, own} {
-		p := fanOut("profile", s.many, conns, 50, length)
+		rate := 50
+		if conns == shared {
+			rate = 200 // at less there is next to nothing to be seen
+		}
+		p := fanOut("profile", s.many, conns, rate, length)
 		p.Limit = length + 30*time.Second
 		points = append(points, p)
 	}

@@ -14,11 +14,15 @@ const (
 	Pools     = "two pools, no sharing"
 	SSE       = "SSE, a flush per event"
 	Direct    = "straight to the upstream"
+	Tick      = "Sauron, --coalesce-interval 20ms"
+	Bare      = "bare grpc-go, all at the end"
 
-	// Before is how a sauron with a goroutine for each subscription is to be called, if
-	// one runs beside: two goals compare with it.
+	// Before is Sauron with a goroutine for each subscription: three goals compare with it.
 	Before = "before"
 )
+
+// BeforeCommit is the last one without pumps.
+const BeforeCommit = "74bd348665499c27fd5d3d335f067f0d1c478368"
 
 // Variants are what is compared.
 type Variants struct {
@@ -58,6 +62,15 @@ func (v Variants) All() []trial.Variant {
 		trial.Variant{Name: Brute, Design: role.Brute},
 		trial.Variant{Name: Pools, Design: role.Pools},
 	)
+}
+
+// Extremes are what the main points show besides: the fewest wake-ups, and the least
+// memory.
+func (v Variants) Extremes() []trial.Variant {
+	return []trial.Variant{
+		{Name: Tick, Binary: v.Binary, Flags: []string{"--coalesce-interval", "20ms"}},
+		{Name: Bare, Design: role.Bare},
+	}
 }
 
 // Stubs returns the variants that generated clients check.

@@ -47,7 +47,9 @@ var scaleMetrics = []metric{
 	{"Server CPU per delivery, us", "cpu", cpu, 1},
 	{"Latency p50, ms", "p50", p50, 1},
 	{"Latency p99, ms", "p99", p99, 1},
+	{"Deliveries a second", "deliveries", perSecond, 1},
 	{"RSS of an idle subscription, KiB", "rss", idle, 100},
+	{"Allocations per delivery", "allocations", objects, 100},
 }
 
 func (d Data) scalePlot(m metric, conns int, file, title string) []plot {

@@ -1,7 +1,6 @@
 package report
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -75,16 +74,11 @@ func (d Data) markdown(plots []plot) string {
 		b.WriteString(s.body)
 	}
 	b.WriteString(d.profiles())
-	if !d.Facts.Quick && len(d.Profiles) > 0 {
-		b.WriteString(notes)
+	if !d.Facts.Quick {
+		b.WriteString(notesText)
 	}
 	return b.String()
 }
-
-// notes say of goals that are not reached what was tried and what they would need.
-//
-//go:embed notes.md
-var notes string
 
 // belongs says in which section a plot stands.
 func belongs(file string, section int) bool {
@@ -109,7 +103,7 @@ func (d Data) facts() string {
 	t.add("versions", f.Go+", grpc-go "+f.GRPC)
 	t.add("cores", f.Cores)
 	t.add("repetitions", fmt.Sprint(f.Reps))
-	return t.String() + fmt.Sprintf(methodText, d.Facts.Reps)
+	return t.String() + fmt.Sprintf(methodText, d.Facts.Reps, plan.BeforeCommit)
 }
 
 func (d Data) goalsTable() string {

@@ -144,8 +144,8 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	pictures, err := filepath.Glob(filepath.Join(folder, "*.svg"))
-	if err != nil || len(pictures) != 12 {
-		t.Errorf("%d pictures, %v, want 12", len(pictures), err)
+	if err != nil || len(pictures) != 16 {
+		t.Errorf("%d pictures, %v, want 16", len(pictures), err)
 	}
 	for _, path := range pictures {
 		if name := filepath.Base(path); strings.Count(string(text), "("+name+")") != 1 {

@@ -57,8 +57,6 @@ func (d Data) group(name string, columns []column) string {
 // scale writes a table for each metric, with a column for each number of readers.
 func (d Data) scale(conns int) string {
 	var b strings.Builder
-	metrics := append([]metric{}, scaleMetrics...)
-	metrics = append(metrics, metric{title: "Allocations per delivery", figure: objects, from: 100})
 	var points []trial.Point
 	for _, p := range d.points(plan.Scale) {
 		if (p.Conns > 0) == (conns > 0) {
@@ -68,7 +66,7 @@ func (d Data) scale(conns int) string {
 	if len(points) == 0 {
 		return ""
 	}
-	for _, m := range metrics {
+	for _, m := range scaleMetrics {
 		t := table{head: []string{m.title}}
 		for _, p := range points {
 			t.head = append(t.head, fmt.Sprintf("N = %d", p.Streams))

@@ -29,7 +29,7 @@ text{font:13px system-ui,sans-serif;fill:#1f2328}
 </style>
 `
 
-var colours = []string{"#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c8c8c"}
+var colours = []string{"#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8c8c8c", "#f0e442", "#000000"}
 
 // A canvas collects a plot's elements.
 type canvas struct{ b strings.Builder }

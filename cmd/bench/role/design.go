@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/sauron-stream/sauron/cmd/bench/design/bare"
 	"github.com/sauron-stream/sauron/cmd/bench/design/brute"
 	"github.com/sauron-stream/sauron/cmd/bench/design/channel"
 	"github.com/sauron-stream/sauron/cmd/bench/design/llm"
@@ -21,6 +22,7 @@ import (
 
 // The older designs.
 const (
+	Bare    = "bare"
 	Channel = "channel"
 	Brute   = "brute"
 	Pools   = "pools"
@@ -56,6 +58,8 @@ func playDesign(ctx context.Context, cfg Older, _ <-chan string, out io.Writer) 
 	switch cfg.Design {
 	case SSE:
 		serveHTTP(ctx, group, service, sse.New(ctx, client))
+	case Bare:
+		implementation = bare.New(ctx, client)
 	case Channel:
 		implementation = channel.New(ctx, client)
 	case Brute:

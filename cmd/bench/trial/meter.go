@@ -20,28 +20,10 @@ type meter struct {
 }
 
 // base measures the server before the streams.
-func (m *meter) base(ctx context.Context, o *Outcome) error {
-	if m.setup.server == nil {
-		return nil
+func (m *meter) base(o *Outcome) (err error) {
+	if m.setup.server != nil {
+		o.Base, err = m.setup.server.Memory()
 	}
-	// The first page is dearer than those that follow.
-	first, err := proc.ReadHeap(ctx, m.setup.admin)
-	if err != nil {
-		return err
-	}
-	second, err := proc.ReadHeap(ctx, m.setup.admin)
-	if err != nil {
-		return err
-	}
-	third, err := proc.ReadHeap(ctx, m.setup.admin)
-	if err != nil {
-		return err
-	}
-	m.page = proc.Heap{
-		Objects: min(second.Objects-first.Objects, third.Objects-second.Objects),
-		Bytes:   min(second.Bytes-first.Bytes, third.Bytes-second.Bytes),
-	}
-	o.Base, err = m.setup.server.Memory()
 	return err
 }
 
@@ -58,13 +40,30 @@ func (m *meter) idle(ctx context.Context, o *Outcome) error {
 // begin notes the counters.
 func (m *meter) begin(ctx context.Context) error {
 	if m.setup.server != nil {
-		var err error
-		if m.heap, err = proc.ReadHeap(ctx, m.setup.admin); err != nil {
+		if err := m.readHeap(ctx); err != nil {
 			return err
 		}
 	}
 	m.began = time.Now()
 	return m.times(&m.server, &m.client, &m.upstream)
+}
+
+// readHeap notes the allocations, and what reading them costs. Only now: the memory that
+// it takes would be there for the streams.
+func (m *meter) readHeap(ctx context.Context) error {
+	var pages [3]proc.Heap // the first is dearer than those that follow
+	for i := range pages {
+		var err error
+		if pages[i], err = proc.ReadHeap(ctx, m.setup.admin); err != nil {
+			return err
+		}
+	}
+	m.heap = pages[2]
+	m.page = proc.Heap{
+		Objects: min(pages[1].Objects-pages[0].Objects, pages[2].Objects-pages[1].Objects),
+		Bytes:   min(pages[1].Bytes-pages[0].Bytes, pages[2].Bytes-pages[1].Bytes),
+	}
+	return nil
 }
 
 // times reads the processor times.

@@ -54,7 +54,7 @@ func (r *Runner) run(ctx context.Context, p Point, v Variant, observe func(conte
 		return o, err
 	}
 	m := &meter{setup: &s}
-	if err := m.base(ctx, &o); err != nil {
+	if err := m.base(&o); err != nil {
 		return o, err
 	}
 	if !p.gated() {

@@ -18,7 +18,7 @@ func (v Variant) IsSauron() bool { return v.Binary != "" }
 
 // shares reports whether equal requests have one upstream stream.
 func (v Variant) shares() bool {
-	return v.IsSauron() && !v.Off || v.Design == role.Channel || v.Design == role.SSE
+	return v.IsSauron() && !v.Off || v.Design == role.Channel || v.Design == role.Bare || v.Design == role.SSE
 }
 
 // speaksHTTP1 reports whether the client gets an event stream, over a connection for

@@ -20,9 +20,8 @@ type Upstream struct {
 	clock   clock.Clock
 	reached chan struct{} // closed when the expected number of requests is there
 
-	streams  atomic.Int64
-	tokens   atomic.Int64
-	lateness atomic.Int64 // the longest that a chunk was written after its time
+	streams atomic.Int64
+	tokens  atomic.Int64
 
 	once sync.Once
 	gate chan struct{} // closed when the answers begin
@@ -48,17 +47,15 @@ func (u *Upstream) Reached() <-chan struct{} { return u.reached }
 // Stats returns what was answered so far.
 func (u *Upstream) Stats() Stats {
 	return Stats{
-		Streams:  u.streams.Load(),
-		Tokens:   u.tokens.Load(),
-		Lateness: time.Duration(u.lateness.Load()),
+		Streams: u.streams.Load(),
+		Tokens:  u.tokens.Load(),
 	}
 }
 
 // Stats count what an upstream has answered, warm-ups left out.
 type Stats struct {
-	Streams  int64         // requests
-	Tokens   int64         // chunks with text
-	Lateness time.Duration // the longest that a chunk was written after its time
+	Streams int64 // requests
+	Tokens  int64 // chunks with text
 }
 
 // ServeHTTP implements http.Handler.
@@ -112,20 +109,10 @@ func (u *Upstream) pace(ctx context.Context, a *answer, start time.Time) {
 				return
 			}
 		}
-		u.late(time.Since(due))
 		if a.token(uint32(sequence)+1) != nil {
 			return
 		}
 		u.tokens.Add(1)
 	}
 	_ = a.finish(u.cfg.Tokens) // the reader may have gone
-}
-
-func (u *Upstream) late(by time.Duration) {
-	for {
-		most := u.lateness.Load()
-		if int64(by) <= most || u.lateness.CompareAndSwap(most, int64(by)) {
-			return
-		}
-	}
 }
