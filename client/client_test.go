@@ -409,17 +409,23 @@ func TestServiceConfigIsShown(t *testing.T) {
 	if err := json.Unmarshal([]byte(client.RetryServiceConfig), &want); err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(readme), "```json\n")
-	shown, _, _ := strings.Cut(rest, "```")
-	var got any
-	if err := json.Unmarshal([]byte(shown), &got); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("README's service config (-want +got):\n%s", diff)
+	for _, in := range []struct{ file, before, after string }{
+		{"../README.md", "```json\n", "```"},
+		{"../examples/python/client.py", `SERVICE_CONFIG = """`, `"""`},
+		{"../examples/typescript/client.ts", "\"grpc.service_config\": `", "`"},
+	} {
+		text, err := os.ReadFile(in.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), in.before)
+		shown, _, _ := strings.Cut(rest, in.after)
+		var got any
+		if err := json.Unmarshal([]byte(shown), &got); err != nil {
+			t.Errorf("%s: %v", in.file, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", in.file, diff)
+		}
 	}
 }

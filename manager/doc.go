@@ -17,8 +17,10 @@
 // joining, leaving, cancelling, the hand-over of permits and the end of a
 // generation are each one critical section. So what is being torn down is never
 // found by a join, and a count that reached zero is never revived. Appending to a
-// log and reading from it take only that log's own lock. Lock order: Manager.mu,
-// then the replay cache's own, then log.mu. No lock is held while calling a Preparer, a Streamer or a callback.
+// log and reading from it take no lock; log.mu guards only who is woken. Lock order:
+// Manager.mu, then the replay cache's own, then log.mu. No lock is held while calling a
+// Preparer, a Streamer or a callback, but that the end of a log wakes its Watchers under
+// Manager.mu: they must not block, nor call back.
 //
 // All readers of a log see the same entries in the same order, each exactly once.
 // The writer never waits for a reader; a slow reader costs its cursor and the log
@@ -35,7 +37,8 @@
 //
 // # The replay window
 //
-// It is a cache by key with a cost and a time to live, used longest ago first out. A
+// It is a cache by key with a cost, used longest ago first out; each log's own timer
+// ends its stay. A
 // frequency-aware cache (W-TinyLFU) would turn a log away that has just ended for
 // others that were read more often, and what has just ended is what is asked for
 // again. It has half of MaxLogBytes; the other half is always there for what runs.

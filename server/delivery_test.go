@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -12,8 +14,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 
 	sauronv1 "github.com/sauron-stream/sauron/gen/sauron/v1"
 )
@@ -123,6 +125,46 @@ func TestSlowReaderIsNotStuck(t *testing.T) {
 			}
 		}
 		g.completed(t)
+	})
+}
+
+// A reader that was parked once, has caught up since and waits for a model that thinks is
+// not slow.
+func TestReaderThatHasCaughtUpIsNotSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &scriptedUpstream{extension: `{"x":"` + strings.Repeat("x", 40<<10) + `"}`, events: 20, rest: 50 * time.Second}
+		r := startInBubble(t, func(o *options) { o.routes = u.routes() })
+		g := generate(t.Context(), t, r.client(), ask("a", "A"))
+		time.Sleep(10 * time.Second) // the stream is parked
+		begin := time.Now()
+		g.completed(t)
+		if took := time.Since(begin); took != 40*time.Second {
+			t.Errorf("it ended after %v, want 40s", took)
+		}
+	})
+}
+
+// A message is one DATA frame: at most 16 KiB with its header. What has piled up comes in
+// messages that are full.
+func TestMessagesFillAFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, flood)
+		generate(t.Context(), t, r.client(), ask("a", "A")).completed(t)
+		g := generate(t.Context(), t, r.client(), ask("a", "A")) // all of it is there
+		largest := 0
+		for {
+			m, err := g.stream.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			largest = max(largest, proto.Size(m))
+		}
+		if largest > 16<<10-5 || largest < 15<<10 {
+			t.Errorf("the largest message has %d bytes", largest)
+		}
 	})
 }
 
@@ -261,15 +303,6 @@ func TestCreditComesBack(t *testing.T) {
 		}
 		hangUp()
 	})
-}
-
-// Credit counts what is on its way only as long as nothing is compressed.
-func TestNoCompressor(t *testing.T) {
-	for _, name := range []string{"gzip", "snappy", "zstd", "deflate"} {
-		if encoding.GetCompressor(name) != nil {
-			t.Errorf("%s is registered: see credit.go", name)
-		}
-	}
 }
 
 // serveBare serves Generate by handler alone.

@@ -291,6 +291,8 @@ func TestMetrics(t *testing.T) {
 		`sauron_stage_seconds_count{stage="streaming"}`:                                 1,
 		`sauron_stage_seconds_bucket{stage="queued",le="600"}`:                          1,
 		`grpc_server_handled_total{grpc_code="OK",grpc_method="Generate",grpc_service="sauron.v1.GenerationService",grpc_type="server_stream"}`: 3,
+		// Events go past the interceptors.
+		`grpc_server_msg_sent_total{grpc_method="Generate",grpc_service="sauron.v1.GenerationService",grpc_type="server_stream"}`: 0,
 	} {
 		if got := r.metric(t, name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)

@@ -89,6 +89,34 @@ func TestCrowds(t *testing.T) {
 	})
 }
 
+// What comes between a stream's last look and its joining of a crowd is not missed.
+func TestShortAnswersAllEnd(t *testing.T) {
+	r := start(t, func(o *options) {
+		o.sim.FirstToken, o.sim.InterToken, o.sim.Tokens = 0, 0, 1
+		o.Manager.OrphanGrace = 0
+	})
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var callers sync.WaitGroup
+	for i := range 4 {
+		c := r.client()
+		callers.Go(func() {
+			for j := range 500 {
+				stream, err := c.Generate(ctx, ask("", fmt.Sprint(i, "-", j)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if g := (&received{stream: stream}).all(); g.err != nil {
+					t.Errorf("%d-%d: %v", i, j, g.err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+}
+
 // A stream without window is in no crowd: what the others get costs it, and them,
 // nothing.
 func TestParkedStreamIsInNoCrowd(t *testing.T) {

@@ -52,6 +52,7 @@ type scriptedUpstream struct {
 	extension string
 	events    int
 	pause     time.Duration // before each
+	rest      time.Duration // before the end
 }
 
 func (u *scriptedUpstream) routes() []prepare.RouteConfig {
@@ -64,15 +65,19 @@ func (u *scriptedUpstream) Upstream() manager.Upstream { return manager.Upstream
 
 func (u *scriptedUpstream) Stream(ctx context.Context) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		for range u.events {
-			timer := time.NewTimer(u.pause)
+		for i := range u.events + 1 {
+			pause := u.pause
+			if i == u.events {
+				pause = u.rest
+			}
+			timer := time.NewTimer(pause)
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
 				yield(event.Event{}, context.Cause(ctx))
 				return
 			}
-			if !yield(event.Event{Kind: event.KindExtension, Text: u.extension}, nil) {
+			if i < u.events && !yield(event.Event{Kind: event.KindExtension, Text: u.extension}, nil) {
 				return
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/encoding"
+
 	"github.com/sauron-stream/sauron/cmd/sauron/config"
 )
 
@@ -29,6 +31,16 @@ func (s *session) listening(t *testing.T) string {
 		t.Fatalf("no address in the log:\n%s", s.err)
 	}
 	return m[1]
+}
+
+// The server's credit counts what is on its way only as long as nothing is compressed:
+// no package of the program registers a compressor.
+func TestNoCompressor(t *testing.T) {
+	for _, name := range []string{"gzip", "snappy", "zstd", "deflate"} {
+		if encoding.GetCompressor(name) != nil {
+			t.Errorf("%s is registered: see server/credit.go", name)
+		}
+	}
 }
 
 func TestServeUntilSignal(t *testing.T) {

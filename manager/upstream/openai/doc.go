@@ -92,7 +92,8 @@
 // # Concurrency
 //
 // An Upstream is safe for concurrent use and holds nothing of any generation. A
-// streamer belongs to one goroutine. That goroutine reads the socket itself, parses
-// and yields; there is no other goroutine between the socket and the log, so a
-// manager that takes long to log slows down its own upstream and nothing else.
+// streamer belongs to one goroutine. That goroutine reads the body, parses and yields;
+// over HTTP/1.1 it is also the one that reads the socket, over HTTP/2 net/http has one
+// for each connection. No other is between the socket and the log, so a manager that
+// takes long to log slows down its own upstream and nothing else.
 package openai
