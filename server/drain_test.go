@@ -126,6 +126,20 @@ func TestDrainMovesClients(t *testing.T) {
 	})
 }
 
+// Who is told to end before it serves ends well.
+func TestEndsBeforeItServes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			o := defaultOptions()
+			if err := o.build(t, io.Discard, bufconn.Listen(1), nil).Run(ctx, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A connection that comes when one server has left and the next does not serve yet waits;
 // one that comes when nobody is left is closed.
 func TestDoor(t *testing.T) {

@@ -147,7 +147,7 @@ func (s *Server) Run(ctx context.Context, now <-chan struct{}) error {
 		s.door.run()
 		return nil
 	})
-	serving.Go(func() error { return s.grpc.Serve(s.door.turn()) })
+	serving.Go(func() error { return s.serve(s.grpc) })
 	if s.admin != nil {
 		serving.Go(func() error {
 			if err := s.http.Serve(s.admin); !errors.Is(err, http.ErrServerClosed) {
@@ -163,6 +163,14 @@ func (s *Server) Run(ctx context.Context, now <-chan struct{}) error {
 	}
 	s.stop(serving, now)
 	return serving.Wait()
+}
+
+// serve has g take what arrives, until it is stopped, which it may be before.
+func (s *Server) serve(g *grpc.Server) error {
+	if err := g.Serve(s.door.turn()); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
 }
 
 // stop ends the service in order:
@@ -185,13 +193,7 @@ func (s *Server) stop(serving *errgroup.Group, now <-chan struct{}) {
 
 	var leaving sync.WaitGroup
 	leaving.Go(s.grpc.GracefulStop)
-	serving.Go(func() error {
-		// It may be stopped before it comes to serve.
-		if err := s.late.Serve(s.door.turn()); !errors.Is(err, grpc.ErrServerStopped) {
-			return err
-		}
-		return nil
-	})
+	serving.Go(func() error { return s.serve(s.late) })
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout) //nolint:forbidigo // Run's context has ended
 	drained := make(chan struct{})
 	go func() {
