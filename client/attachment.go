@@ -24,7 +24,7 @@ const lastWords = time.Second
 
 // errSilent is why a call is dropped that nobody has answered within the budget, or that
 // goes on after its end.
-var errSilent = status.Error(codes.Unavailable, "client: the server does not answer")
+var errSilent = status.Error(codes.Unavailable, "client: no answer within the budget")
 
 // An attachment is one stream of a generation, from its call to its end. The goroutine
 // that iterates runs it; leave runs in another, while that one reads.

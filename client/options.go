@@ -14,7 +14,8 @@ const DefaultBudget = 30 * time.Second
 // An Option changes a Client.
 type Option func(*Client)
 
-// WithBudget sets for how long the client goes on trying while nothing new comes. The
+// WithBudget sets for how long the client goes on trying while nothing new comes; the
+// tries that gRPC makes by itself count too. The
 // time begins again when a stream is lost that the server had for a while: that was no
 // idle try, the generation took its time. 0: it never tries again.
 func WithBudget(d time.Duration) Option { return func(c *Client) { c.budget = d } }

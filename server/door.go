@@ -28,6 +28,9 @@ func newDoor(l net.Listener) *door {
 func (d *door) run() {
 	for {
 		conn, err := d.Accept()
+		if err != nil && d.isClosed() {
+			return
+		}
 		select {
 		case d.arrivals <- arrival{conn, err}:
 		case <-d.closed:
@@ -39,7 +42,16 @@ func (d *door) run() {
 	}
 }
 
-// close ends run. It is called once.
+func (d *door) isClosed() bool {
+	select {
+	case <-d.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends run, and has those refused that come later. It is called once.
 func (d *door) close() {
 	close(d.closed)
 	_ = d.Close() // there is nothing to lose

@@ -38,8 +38,10 @@ import (
 
 const (
 	maxStreamsPerConnection = 16 << 10 // a mesh's sidecar puts thousands on one
-	connectionTimeout       = 10 * time.Second
-	gracefulStopTimeout     = 5 * time.Second
+	// How long a new connection may say nothing. While one does, grpc-go tells no client to
+	// leave, and does not stop.
+	connectionTimeout   = 3 * time.Second
+	gracefulStopTimeout = 5 * time.Second
 )
 
 // A Server serves gRPC and the admin HTTP listener. Use New, then Run once.
@@ -179,9 +181,9 @@ func (s *Server) serve(g *grpc.Server) error {
 //  2. after DrainDelay clients are told to leave their connections: streams go on, the
 //     next call comes by a new connection, which a balancer gives to another server;
 //  3. new generations are refused here and orphans stopped, while Cancel and attaching
-//     to running ones still work;
+//     to running ones still work for who comes here;
 //  4. when nothing is left, or at DrainTimeout, what still runs ends as DRAINING;
-//  5. connections are closed gracefully, or after 5 s hard;
+//  5. nobody is let in any more, and connections are closed gracefully, or after 5 s hard;
 //  6. the manager's goroutines are waited for, then the admin listener closes.
 //
 // Closing now cuts every wait short.
@@ -207,6 +209,7 @@ func (s *Server) stop(serving *errgroup.Group, now <-chan struct{}) {
 	cancel()
 	<-drained
 
+	s.door.close() // who comes now is refused by the kernel
 	leaving.Go(s.late.GracefulStop)
 	stopped := make(chan struct{})
 	go func() {
@@ -223,7 +226,6 @@ func (s *Server) stop(serving *errgroup.Group, now <-chan struct{}) {
 	s.grpc.Stop()
 	s.late.Stop()
 	<-stopped
-	s.door.close()
 	s.manager.Close()
 	_ = s.http.Close() // scrapes may be cut: nothing is left to say
 	s.cfg.Log.Info("stopped")
