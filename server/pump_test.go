@@ -256,11 +256,11 @@ func TestEndedStreamLetsItsLogGo(t *testing.T) {
 	r := start(t, func(o *options) {
 		flood(o)
 		o.Manager.OrphanGrace = 0
-		o.Manager.MaxConcurrentLLMStreams = 20
+		o.Manager.MaxConcurrentLLMStreams = 10
 		o.client = []grpc.DialOption{grpc.WithInitialWindowSize(64 << 10), grpc.WithInitialConnWindowSize(16 << 20)}
 	})
 	c := r.client()
-	const streams = 20
+	const streams = 10
 	for i := range streams {
 		generate(t.Context(), t, c, ask(fmt.Sprint("stuck-", i), fmt.Sprint(i)))
 	}

@@ -137,7 +137,7 @@ func (r *running) eventually(t *testing.T, name string, want float64) {
 // eventuallyDo waits until f finds nothing wrong.
 func (r *running) eventuallyDo(t *testing.T, f func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
