@@ -268,6 +268,17 @@ func TestJitter(t *testing.T) {
 	}
 }
 
+// halts is a script whose first stream stops after three events, until it is lost, and
+// whose second one goes on there.
+func halts(s *stream) error {
+	if s.try == 1 {
+		_ = s.send(whole[:3]...)
+		<-s.Context().Done()
+		return nil
+	}
+	return errors.Join(s.send(started("g")), s.send(whole[3:]...))
+}
+
 // Without a server the first try fails at once. A client that comes back waits for the
 // connection instead of trying again and again.
 func TestServerIsDown(t *testing.T) {
@@ -290,14 +301,7 @@ func TestServerIsDown(t *testing.T) {
 		checkEvents(t, events, whole)
 	})
 	synctest.Test(t, func(t *testing.T) {
-		f := serve(t, func(s *stream) error {
-			if s.try == 1 {
-				_ = s.send(whole[:3]...)
-				<-s.Context().Done()
-				return nil
-			}
-			return errors.Join(s.send(started("g")), s.send(whole[3:]...))
-		}, client.DialOptions()...)
+		f := serve(t, halts, client.DialOptions()...)
 		var events []*sauronv1.Event
 		retries := 0
 		for e, err := range client.New(f.conn, client.WithRetryHook(func(client.Retry) { retries++ })).Events(t.Context(), request()) {
@@ -320,14 +324,7 @@ func TestServerIsDown(t *testing.T) {
 // server keeps for 10 s what it has noticed as lost.
 func TestSilentConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := serve(t, func(s *stream) error {
-			if s.try == 1 {
-				_ = s.send(whole[:3]...)
-				<-s.Context().Done()
-				return nil
-			}
-			return errors.Join(s.send(started("g")), s.send(whole[3:]...))
-		}, client.DialOptions()...)
+		f := serve(t, halts, client.DialOptions()...)
 		var events []*sauronv1.Event
 		var silent time.Time
 		for e, err := range client.New(f.conn).Events(t.Context(), request()) {
@@ -349,14 +346,6 @@ func TestSilentConnection(t *testing.T) {
 // With DialOptions a server that was away for long is found again soon, and one that does
 // not let anybody in is asked again.
 func TestReconnects(t *testing.T) {
-	lost := func(s *stream) error {
-		if s.try == 1 {
-			_ = s.send(whole[:3]...)
-			<-s.Context().Done()
-			return nil
-		}
-		return errors.Join(s.send(started("g")), s.send(whole[3:]...))
-	}
 	for name, test := range map[string]struct{ leave, comeBack func(f *fake) }{
 		"refuses": {func(f *fake) { f.listen(false) }, func(f *fake) { f.listen(true) }},
 		"hangs":   {func(f *fake) { f.delay(time.Hour) }, func(f *fake) { f.delay(0) }},
@@ -364,7 +353,7 @@ func TestReconnects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := serve(t, lost, client.DialOptions()...)
+				f := serve(t, halts, client.DialOptions()...)
 				var events []*sauronv1.Event
 				var back time.Time
 				for e, err := range client.New(f.conn, client.WithBudget(time.Hour)).Events(t.Context(), request()) {
