@@ -137,8 +137,10 @@ func TestProxyFallsSilent(t *testing.T) {
 			if _, err := io.ReadFull(conn, make([]byte, 5)); err != nil {
 				t.Fatal(err)
 			}
+			tick := time.NewTicker(poll)
+			defer tick.Stop()
 			for p.cuts.Load() == 0 {
-				time.Sleep(poll)
+				<-tick.C
 			}
 			if _, err := conn.Write([]byte("anybody there?")); err != nil {
 				t.Error(err)
